@@ -1,0 +1,65 @@
+/** Imports go one way: nuxt → layers → services, layers → migrations. */
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'services-import-only-effect',
+      comment: 'Services say what, not how.',
+      severity: 'error',
+      from: { path: '^src/services/' },
+      to: { pathNot: ['^src/services/', '^node_modules/effect/'] },
+    },
+    {
+      name: 'layers-know-no-host',
+      comment: 'Layers import services, migrations, Effect packages and Node.',
+      severity: 'error',
+      from: { path: '^src/layers/' },
+      to: {
+        pathNot: ['^src/(layers|services)/', '^migrations/', '^node_modules/(effect|@effect)/', '^node:'],
+        dependencyTypesNot: ['core'],
+      },
+    },
+    {
+      name: 'migrations-import-only-effect',
+      severity: 'error',
+      from: { path: '^migrations/' },
+      to: { pathNot: ['^migrations/', '^node_modules/effect/', '^node_modules/@effect/sql/'] },
+    },
+    {
+      name: 'source-does-not-import-tests',
+      severity: 'error',
+      from: { path: '^(src|migrations)/' },
+      to: { path: '^(test|bench|playground|scripts)/' },
+    },
+    {
+      name: 'no-undeclared-packages',
+      severity: 'error',
+      from: { path: '^(src|migrations)/' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+    },
+    {
+      name: 'published-code-uses-published-dependencies',
+      comment: 'Types of the host are its own; everything else must be installed with the package.',
+      severity: 'error',
+      from: { path: '^(src|migrations)/', pathNot: '\\.d\\.ts$' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'not-resolvable',
+      severity: 'error',
+      from: { pathNot: '^src/nuxt/plugin\\.ts$' },
+      to: { couldNotResolve: true, pathNot: '^or3-provider-sqlite' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(dist|\\.nuxt|playground/)' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'default'],
+      extensions: ['.ts', '.js', '.mjs'],
+    },
+  },
+}

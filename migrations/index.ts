@@ -1,0 +1,12 @@
+/**
+ * The schema's history, in order. Imported statically: after a host's bundler has run, no path of ours exists.
+ *
+ * A migration must be synchronous (no timers, no promises): it runs inside one transaction while the host starts.
+ */
+import init from './001_init.js'
+import syncTables from './002_sync_tables.js'
+
+export const migrations = {
+  '001_init': init,
+  '002_sync_tables': syncTables,
+} as const

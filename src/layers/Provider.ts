@@ -1,0 +1,45 @@
+/**
+ * The composition root: every service on one SQLite database, or in memory.
+ */
+import { Layer } from 'effect'
+import type { InvalidSettings, ProviderConfig } from '../services/ProviderConfig.js'
+import type { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
+import type { DatabaseOpenError, StorageError } from '../services/StorageError.js'
+import type { SyncGateway } from '../services/SyncGateway.js'
+import type { WorkspaceStore } from '../services/WorkspaceStore.js'
+import * as Database from './Database.js'
+import * as IdGenerator from './IdGenerator.js'
+import * as MemoryGateway from './memory/SyncGateway.js'
+import * as MemoryStore from './memory/WorkspaceStore.js'
+import * as Config from './ProviderConfig.js'
+import * as Migrator from './SchemaMigrator.js'
+import * as Gateway from './SyncGateway.js'
+import * as Store from './WorkspaceStore.js'
+
+type Services = SyncGateway | WorkspaceStore | SchemaMigrator
+
+/** Why the services could not be had. */
+export type StartupError = InvalidSettings | DatabaseOpenError | SchemaError | StorageError
+
+/** The services, on the database that a given `ProviderConfig` names. */
+export const layerWithConfig: Layer.Layer<
+  Services,
+  DatabaseOpenError | SchemaError | StorageError,
+  ProviderConfig
+> = Layer.mergeAll(Gateway.layer, Store.layer).pipe(
+  Layer.provideMerge(Migrator.layer),
+  Layer.provide(Database.layer),
+  Layer.provide(IdGenerator.layer),
+)
+
+/** The services, on the database that the `OR3_SQLITE_*` settings of the current `ConfigProvider` name. */
+export const layer: Layer.Layer<Services | ProviderConfig, StartupError> = Layer.provideMerge(
+  layerWithConfig,
+  Config.layer,
+)
+
+/** The services without a database, for tests of programs that use them. All is gone with the layer's scope. */
+export const layerMemory: Layer.Layer<SyncGateway | WorkspaceStore> = Layer.mergeAll(
+  MemoryGateway.layer,
+  Layer.provide(MemoryStore.layer, IdGenerator.layer),
+)

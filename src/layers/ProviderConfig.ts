@@ -1,0 +1,133 @@
+/**
+ * Reads the `OR3_SQLITE_*` settings through Effect's `Config`, so that a `ConfigProvider` decides where they come from.
+ *
+ * A variable that is set but empty counts as not set: container files often pass empty ones.
+ */
+import { Config, ConfigError, Effect, Either, Layer, Option } from 'effect'
+import {
+  InvalidSettings,
+  journalModes,
+  ProviderConfig,
+  type ProviderSettings,
+  synchronousLevels,
+} from '../services/ProviderConfig.js'
+
+const invalid = (name: string, message: string) => ConfigError.InvalidData([name], `${name} ${message}`)
+
+const text = (name: string): Config.Config<Option.Option<string>> =>
+  Config.option(Config.string(name)).pipe(
+    Config.map(Option.map((value) => value.trim())),
+    Config.map(Option.filter((value) => value !== '')),
+  )
+
+const parsed = <A>(name: string, fallback: A, parse: (value: string) => A | undefined, accepts: string) =>
+  text(name).pipe(
+    Config.mapOrFail((value) => {
+      if (Option.isNone(value)) return Either.right(fallback)
+      const result = parse(value.value)
+      return result === undefined
+        ? Either.left(invalid(name, `is "${value.value}", but accepts ${accepts}`))
+        : Either.right(result)
+    }),
+  )
+
+const flagValues: Record<string, boolean> = {
+  '1': true,
+  true: true,
+  yes: true,
+  on: true,
+  '0': false,
+  false: false,
+  no: false,
+  off: false,
+}
+
+const flag = (name: string) =>
+  parsed(
+    name,
+    false,
+    (value) => {
+      const key = value.toLowerCase()
+      return Object.hasOwn(flagValues, key) ? flagValues[key] : undefined
+    },
+    'only 1/true/yes/on or 0/false/no/off',
+  )
+
+const oneOf = <A extends string>(name: string, fallback: A, values: ReadonlyArray<A>) =>
+  parsed<A>(
+    name,
+    fallback,
+    (value) => values.find((candidate) => candidate === value.toUpperCase()),
+    `only ${values.join(', ')}`,
+  )
+
+const inTests = Config.all([text('NODE_ENV'), text('VITEST')]).pipe(
+  Config.map(([nodeEnv, vitest]) => Option.contains(nodeEnv, 'test') || Option.isSome(vitest)),
+)
+
+const location = Config.all({ path: text('OR3_SQLITE_DB_PATH'), inTests }).pipe(
+  Config.mapOrFail(({ path, inTests }) => {
+    if (Option.isSome(path)) return Either.right({ dbPath: path.value, inTests })
+    return inTests
+      ? Either.right({ dbPath: ':memory:', inTests })
+      : Either.left(
+          invalid(
+            'OR3_SQLITE_DB_PATH',
+            'is not set: give it the path of the database file, such as /data/or3-sync.db',
+          ),
+        )
+  }),
+)
+
+const ephemeral = 'the database is in memory: all data is lost when the server stops'
+
+const settings: Config.Config<ProviderSettings> = Config.all({
+  location,
+  journalMode: oneOf('OR3_SQLITE_PRAGMA_JOURNAL_MODE', 'WAL', journalModes),
+  synchronous: oneOf('OR3_SQLITE_PRAGMA_SYNCHRONOUS', 'NORMAL', synchronousLevels),
+  allowInMemory: flag('OR3_SQLITE_ALLOW_IN_MEMORY'),
+  strict: flag('OR3_SQLITE_STRICT'),
+}).pipe(
+  Config.mapOrFail(({ location: { dbPath, inTests }, allowInMemory, strict, ...pragmas }) => {
+    const inMemory = dbPath === ':memory:'
+    if (inMemory && strict) {
+      return Either.left(
+        invalid('OR3_SQLITE_STRICT', 'forbids an in-memory database: set OR3_SQLITE_DB_PATH to a file'),
+      )
+    }
+    if (inMemory && !inTests && !allowInMemory) {
+      return Either.left(
+        invalid(
+          'OR3_SQLITE_DB_PATH',
+          'is ":memory:", which loses all data at exit: give it a file, or set OR3_SQLITE_ALLOW_IN_MEMORY=true',
+        ),
+      )
+    }
+    return Either.right({ dbPath, ...pragmas, warnings: inMemory && !inTests ? [ephemeral] : [] })
+  }),
+)
+
+const problems = (error: ConfigError.ConfigError): ReadonlyArray<string> => {
+  switch (error._op) {
+    case 'And':
+    case 'Or':
+      return [...problems(error.left), ...problems(error.right)]
+    default:
+      return [error.message]
+  }
+}
+
+/** The settings of the current `ConfigProvider`. Fails with every problem at once. */
+export const layer: Layer.Layer<ProviderConfig, InvalidSettings> = Layer.effect(
+  ProviderConfig,
+  settings.pipe(
+    Effect.mapError((error) => new InvalidSettings({ problems: problems(error) })),
+    Effect.tap(({ warnings }) => Effect.forEach(warnings, (warning) => Effect.logWarning(warning))),
+  ),
+)
+
+/** Settings given in the program: a database file, or `:memory:`. */
+export const layerOf = (
+  given: Pick<ProviderSettings, 'dbPath'> & Partial<ProviderSettings>,
+): Layer.Layer<ProviderConfig> =>
+  Layer.succeed(ProviderConfig, { journalMode: 'WAL', synchronous: 'NORMAL', warnings: [], ...given })

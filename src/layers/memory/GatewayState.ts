@@ -1,0 +1,67 @@
+/**
+ * What the in-memory gateway remembers. A service of its own, so that tests can look at it.
+ */
+import { Context, Layer } from 'effect'
+import type { Revision } from '../../services/Revision.js'
+import type { CheckedOp } from '../../services/opRules.js'
+
+export interface LogEntry {
+  readonly version: number
+  readonly op: CheckedOp
+  /** Epoch seconds. */
+  readonly at: number
+}
+
+export interface Row {
+  /** The winning op; its payload is erased when the tombstone is collected. */
+  readonly op: CheckedOp
+  readonly version: number
+  /** Of a notification: whose it is. */
+  readonly userId: string | null
+}
+
+export interface Tombstone extends Revision {
+  readonly version: number
+  /** Epoch seconds. */
+  readonly at: number
+}
+
+export interface WorkspaceState {
+  /** The high watermark. */
+  version: number
+  /** Log entries up to this version are trimmed. */
+  floor: number
+  log: Array<LogEntry>
+  /** What is remembered of trimmed entries. */
+  trimmed: Array<LogEntry>
+  readonly rows: Map<string, Row>
+  readonly tombstones: Map<string, Tombstone>
+  readonly cursors: Map<string, { version: number; at: number }>
+}
+
+export class GatewayState extends Context.Tag('or3-provider-sqlite/memory/GatewayState')<
+  GatewayState,
+  { readonly of: (workspaceId: string) => WorkspaceState }
+>() {}
+
+export const layer: Layer.Layer<GatewayState> = Layer.sync(GatewayState, () => {
+  const workspaces = new Map<string, WorkspaceState>()
+  return {
+    of: (workspaceId) => {
+      let state = workspaces.get(workspaceId)
+      if (state === undefined) {
+        state = {
+          version: 0,
+          floor: 0,
+          log: [],
+          trimmed: [],
+          rows: new Map(),
+          tombstones: new Map(),
+          cursors: new Map(),
+        }
+        workspaces.set(workspaceId, state)
+      }
+      return state
+    },
+  }
+})

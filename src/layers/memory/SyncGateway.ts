@@ -1,0 +1,181 @@
+/**
+ * The sync gateway in memory: the protocol written for clarity. It is the executable specification that the SQL layer is
+ * held to, and a gateway for other programs' tests.
+ *
+ * Every call is one synchronous step, so it is atomic as it stands.
+ */
+import { Effect, Layer } from 'effect'
+import { type CheckedOp, checkOp, sameContent } from '../../services/opRules.js'
+import { pushOneWith } from '../../services/pushOne.js'
+import { checkCursor, checkPull, checkPush, checkRetention } from '../../services/requests.js'
+import { wins } from '../../services/Revision.js'
+import type { SyncChange } from '../../services/SyncDomain.js'
+import { InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
+import { OpAccepted, type OpOutcome, OpReplayed, SyncGateway } from '../../services/SyncGateway.js'
+import { epochSeconds } from '../time.js'
+import { GatewayState, layer as stateLayer, type LogEntry, type WorkspaceState } from './GatewayState.js'
+
+const recordKey = ({ tableName, pk }: CheckedOp) => `${tableName}\0${pk}`
+
+const parse = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json))
+
+/** Whose notification a put makes it; null for nobody's in particular. */
+const ownerOf = ({ tableName, operation, payloadJson }: CheckedOp): string | null => {
+  if (tableName !== 'notifications' || operation !== 'put') return null
+  const { user_id: owner } = parse(payloadJson) as { readonly user_id?: unknown }
+  return typeof owner === 'string' ? owner : null
+}
+
+const pushOp = (
+  state: WorkspaceState,
+  op: CheckedOp,
+  userId: string | undefined,
+  at: number,
+  firstOfBatch: number,
+): OpOutcome => {
+  const { opId } = op
+  const known =
+    state.log.find((entry) => entry.op.opId === opId) ?? state.trimmed.find((entry) => entry.op.opId === opId)
+  if (known !== undefined) {
+    const { version } = known
+    if (sameContent(known.op, op)) return new OpReplayed({ opId, serverVersion: version })
+    return new OpConflict(version < firstOfBatch ? { opId, serverVersion: version } : { opId })
+  }
+  const key = recordKey(op)
+  const row = state.rows.get(key)
+  if (op.tableName === 'notifications' && userId !== undefined && (row?.userId ?? userId) !== userId) {
+    return new OpForbidden({ opId })
+  }
+
+  const version = ++state.version
+  state.log.push({ version, op, at })
+  if (row !== undefined && !wins(op, row.op)) {
+    return new OpAccepted({ opId, serverVersion: version, applied: false, ...payloadOf(row.op) })
+  }
+  if (op.operation === 'delete') {
+    state.rows.set(key, { op, version, userId: row?.userId ?? userId ?? null })
+    state.tombstones.set(key, { clock: op.clock, hlc: op.hlc, opId, version, at })
+  } else {
+    state.rows.set(key, { op, version, userId: ownerOf(op) })
+    state.tombstones.delete(key)
+  }
+  return new OpAccepted({ opId, serverVersion: version, applied: true })
+}
+
+const payloadOf = (op: CheckedOp) => (op.payloadJson === null ? {} : { payload: parse(op.payloadJson) })
+
+const toChange = (version: number, op: CheckedOp): SyncChange => ({
+  serverVersion: version,
+  tableName: op.tableName,
+  pk: op.pk,
+  op: op.operation,
+  ...payloadOf(op),
+  stamp: { deviceId: op.deviceId, opId: op.opId, hlc: op.hlc, clock: op.clock },
+})
+
+/** The whole history as devices may see it: rows up to the floor, log entries above it. */
+const history = (state: WorkspaceState, userId: string | undefined) => {
+  const rows = [...state.rows.values()]
+    .filter(({ version }) => version <= state.floor)
+    .map(({ version, op, userId }) => ({ version, op, owner: userId }))
+  const log = state.log.map(({ version, op }) => ({
+    version,
+    op,
+    owner: op.operation === 'put' ? ownerOf(op) : (state.rows.get(recordKey(op))?.userId ?? null),
+  }))
+  return [...rows, ...log]
+    .filter(({ owner }) => owner === null || userId === undefined || owner === userId)
+    .sort((a, b) => a.version - b.version)
+}
+
+/** Removes stale cursors; gives the slowest of the others, and how many were removed. */
+const releaseCursors = (state: WorkspaceState, cutoff: number) => {
+  const stale = [...state.cursors].filter(([, { at }]) => at < cutoff)
+  for (const [deviceId] of stale) state.cursors.delete(deviceId)
+  const versions = [...state.cursors.values()].map(({ version }) => version)
+  return { slowest: versions.length === 0 ? 0 : Math.min(...versions), cursors: stale.length }
+}
+
+const make = Effect.gen(function* () {
+  const { of: stateOf } = yield* GatewayState
+
+  const push: SyncGateway['Type']['push'] = (request) =>
+    Effect.gen(function* () {
+      const { workspaceId, userId, ops } = yield* checkPush(request)
+      const now = yield* epochSeconds
+      const state = stateOf(workspaceId)
+      const firstOfBatch = state.version + 1
+      const outcomes = ops.map((raw) => {
+        const op = checkOp(workspaceId, userId, raw)
+        return op instanceof InvalidOp || op instanceof OpForbidden
+          ? op
+          : pushOp(state, op, userId, now, firstOfBatch)
+      })
+      return { outcomes, serverVersion: state.version }
+    })
+
+  return SyncGateway.of({
+    push,
+    pushOne: pushOneWith(push),
+
+    pull: (request) =>
+      Effect.gen(function* () {
+        const { workspaceId, userId, cursor, limit, tables } = yield* checkPull(request)
+        const state = stateOf(workspaceId)
+        const matching = history(state, userId).filter(
+          ({ version, op }) => version > cursor && tables.includes(op.tableName),
+        )
+        const page = matching.slice(0, limit)
+        const hasMore = matching.length > page.length
+        return {
+          changes: page.map(({ version, op }) => toChange(version, op)),
+          nextCursor: hasMore ? page.at(-1)!.version : Math.max(cursor, state.version),
+          hasMore,
+        }
+      }),
+
+    updateCursor: (request) =>
+      Effect.gen(function* () {
+        const { workspaceId, deviceId, version } = yield* checkCursor(request)
+        const at = yield* epochSeconds
+        const { cursors } = stateOf(workspaceId)
+        cursors.set(deviceId, { version: Math.max(version, cursors.get(deviceId)?.version ?? 0), at })
+      }),
+
+    gcChangeLog: (request) =>
+      Effect.gen(function* () {
+        const { workspaceId, retentionSeconds } = yield* checkRetention(request)
+        const cutoff = (yield* epochSeconds) - retentionSeconds
+        const state = stateOf(workspaceId)
+        const { slowest, cursors } = releaseCursors(state, cutoff)
+        const mustStay = ({ version, at }: LogEntry) => version >= slowest || at >= cutoff
+        const firstToStay = state.log.findIndex(mustStay)
+        const old = state.log.splice(0, firstToStay === -1 ? state.log.length : firstToStay)
+        state.floor = old.at(-1)?.version ?? state.floor
+        const remembered = [...state.trimmed, ...old]
+        state.trimmed = remembered.filter(({ at }) => at >= cutoff - retentionSeconds)
+        return { entries: old.length, opIds: remembered.length - state.trimmed.length, cursors }
+      }),
+
+    gcTombstones: (request) =>
+      Effect.gen(function* () {
+        const { workspaceId, retentionSeconds } = yield* checkRetention(request)
+        const cutoff = (yield* epochSeconds) - retentionSeconds
+        const state = stateOf(workspaceId)
+        const { slowest, cursors } = releaseCursors(state, cutoff)
+        const old = [...state.tombstones].filter(([, { version, at }]) => version < slowest && at < cutoff)
+        for (const [key] of old) {
+          const row = state.rows.get(key)!
+          state.tombstones.delete(key)
+          state.rows.set(key, { ...row, op: { ...row.op, payloadJson: null } })
+        }
+        return { tombstones: old.length, cursors }
+      }),
+  })
+})
+
+/** A gateway whose state is at hand. */
+export const layerWithState: Layer.Layer<SyncGateway, never, GatewayState> = Layer.effect(SyncGateway, make)
+
+/** A gateway with a state of its own, gone with its scope. */
+export const layer: Layer.Layer<SyncGateway> = Layer.provide(layerWithState, stateLayer)

@@ -1,0 +1,226 @@
+/**
+ * Device cursors, and the garbage collection that they hold back.
+ *
+ * Collection goes step by step, each step a short transaction of its own, so that pushes get in between. Every step decides
+ * afresh what may go, so it may stop anywhere and run beside itself.
+ */
+import type { Connection } from '@effect/sql/SqlConnection'
+import { Effect } from 'effect'
+import type { CheckedOp } from '../services/opRules.js'
+import { checkCursor, checkRetention } from '../services/requests.js'
+import type { SyncedTable } from '../services/SyncDomain.js'
+import type {
+  ChangeLogReport,
+  CursorRequest,
+  GatewayError,
+  RetentionRequest,
+  TombstoneReport,
+} from '../services/SyncGateway.js'
+import { contentHash } from './contentHash.js'
+import type { Database } from './Database.js'
+import { perTable } from './pushSql.js'
+import { all } from './statement.js'
+import { epochSeconds } from './time.js'
+
+/** Log entries or tombstones in one collecting transaction; each costs a second row, so that it writes 1,000 at most. */
+export const stepSize = 500
+
+export const retentionSql = {
+  reportCursor: `
+    INSERT INTO device_cursors (workspace_id, device_id, last_seen_version, updated_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT (workspace_id, device_id) DO UPDATE SET
+      last_seen_version = max(last_seen_version, excluded.last_seen_version), updated_at = excluded.updated_at`,
+
+  dropStaleCursors: `DELETE FROM device_cursors WHERE workspace_id = ? AND updated_at < ? RETURNING device_id`,
+
+  slowest: `SELECT min(last_seen_version) AS version FROM device_cursors WHERE workspace_id = ?`,
+
+  /** The front of the log; the step ends at the first entry that has to stay. */
+  frontOfLog: `
+    SELECT server_version, op_id, table_name, op, pk, payload_json, clock, hlc, device_id, created_at
+    FROM change_log WHERE workspace_id = ? AND server_version < ? ORDER BY server_version LIMIT ${stepSize}`,
+
+  rememberOps: `
+    INSERT INTO trimmed_ops (workspace_id, op_id, server_version, content_hash, created_at)
+    SELECT ?, e.value ->> 0, e.value ->> 1, unhex(e.value ->> 2), e.value ->> 3 FROM json_each(?) AS e`,
+
+  trimLog: `DELETE FROM change_log WHERE workspace_id = ? AND server_version <= ?`,
+
+  raiseFloor: `
+    UPDATE server_version_counter SET trimmed_version = ? WHERE workspace_id = ?`,
+
+  forgetOps: `
+    DELETE FROM trimmed_ops WHERE rowid IN (
+      SELECT rowid FROM trimmed_ops WHERE workspace_id = ? AND created_at < ? LIMIT ${stepSize})
+    RETURNING op_id`,
+
+  passedTombstones: `
+    SELECT table_name, server_version, deleted_at FROM tombstones
+    WHERE workspace_id = ? AND server_version > ? AND server_version < ?
+    ORDER BY server_version LIMIT ${stepSize}`,
+
+  dropTombstones: `
+    DELETE FROM tombstones WHERE workspace_id = ? AND server_version IN (SELECT value FROM json_each(?))`,
+
+  /** A row of a winning delete has that delete's version, as its tombstone does. */
+  erase: perTable(
+    (table) => `
+      UPDATE s_${table} SET data_json = NULL
+      WHERE workspace_id = ? AND server_version IN (SELECT value FROM json_each(?)) AND deleted = 1
+        AND data_json IS NOT NULL`,
+  ),
+}
+
+export const updateCursor =
+  (database: Database['Type']) =>
+  (request: CursorRequest): Effect.Effect<void, GatewayError> =>
+    Effect.gen(function* () {
+      const { workspaceId, deviceId, version } = yield* checkCursor(request)
+      const now = yield* epochSeconds
+      yield* database.write('update cursor', (connection) =>
+        all(connection, retentionSql.reportCursor, [workspaceId, deviceId, version, now]),
+      )
+    })
+
+interface Step {
+  readonly connection: Connection
+  readonly workspaceId: string
+  /** Entries made before it are older than the retention window; epoch seconds. */
+  readonly cutoff: number
+}
+
+const dropStaleCursors = ({ connection, workspaceId, cutoff }: Step) =>
+  Effect.map(all(connection, retentionSql.dropStaleCursors, [workspaceId, cutoff]), (rows) => rows.length)
+
+/** What every live cursor has passed; null when there is none. */
+const slowestCursor = ({ connection, workspaceId }: Step) =>
+  Effect.map(
+    all<{ version: number | null }>(connection, retentionSql.slowest, [workspaceId]),
+    ([row]) => row?.version ?? null,
+  )
+
+/** Lets waiting pushes and pulls, and the event loop's input and output, go first. */
+const letOthersGo = Effect.async<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
+
+/** Takes steps until one finds nothing more to do; adds up what they removed. */
+const stepwise = <E>(step: Effect.Effect<{ readonly removed: number; readonly done: boolean }, E>) => {
+  const loop = (total: number): Effect.Effect<number, E> =>
+    Effect.flatMap(step, ({ removed, done }) =>
+      done ? Effect.succeed(total + removed) : Effect.zipRight(letOthersGo, loop(total + removed)),
+    )
+  return loop(0)
+}
+
+interface LogRow {
+  readonly server_version: number
+  readonly op_id: string
+  readonly table_name: SyncedTable
+  readonly op: 'put' | 'delete'
+  readonly pk: string
+  readonly payload_json: string | null
+  readonly clock: number
+  readonly hlc: string
+  readonly device_id: string
+  readonly created_at: number
+}
+
+/** What `trimmed_ops` keeps of an entry. */
+const remembered = (row: LogRow) => {
+  const content: Omit<CheckedOp, 'opId'> = {
+    tableName: row.table_name,
+    operation: row.op,
+    pk: row.pk,
+    payloadJson: row.payload_json,
+    clock: row.clock,
+    hlc: row.hlc,
+    deviceId: row.device_id,
+  }
+  return [row.op_id, row.server_version, contentHash(content).toString('hex'), row.created_at]
+}
+
+const trimStep = (step: Step) =>
+  Effect.gen(function* () {
+    const { connection, workspaceId, cutoff } = step
+    const slowest = yield* slowestCursor(step)
+    if (slowest === null) return { removed: 0, done: true }
+    const front = yield* all<LogRow>(connection, retentionSql.frontOfLog, [workspaceId, slowest])
+    const young = front.findIndex((row) => row.created_at >= cutoff)
+    const old = young === -1 ? front : front.slice(0, young)
+    const last = old.at(-1)
+    if (last === undefined) return { removed: 0, done: true }
+    yield* all(connection, retentionSql.rememberOps, [workspaceId, JSON.stringify(old.map(remembered))])
+    yield* all(connection, retentionSql.trimLog, [workspaceId, last.server_version])
+    yield* all(connection, retentionSql.raiseFloor, [last.server_version, workspaceId])
+    return { removed: old.length, done: old.length < stepSize }
+  })
+
+export const gcChangeLog =
+  (database: Database['Type']) =>
+  (request: RetentionRequest): Effect.Effect<ChangeLogReport, GatewayError> =>
+    Effect.gen(function* () {
+      const { workspaceId, retentionSeconds } = yield* checkRetention(request)
+      const now = yield* epochSeconds
+      const cutoff = now - retentionSeconds
+      const write = <A, E>(body: (step: Step) => Effect.Effect<A, E>) =>
+        database.write('gc change log', (connection) => body({ connection, workspaceId, cutoff }))
+      const cursors = yield* write(dropStaleCursors)
+      const entries = yield* stepwise(write(trimStep))
+      const opIds = yield* stepwise(
+        write(({ connection }) =>
+          Effect.map(
+            all(connection, retentionSql.forgetOps, [workspaceId, cutoff - retentionSeconds]),
+            ({ length }) => ({ removed: length, done: length < stepSize }),
+          ),
+        ),
+      )
+      return { entries, opIds, cursors }
+    })
+
+/** Looks at the passed tombstones above `position`, and removes the old ones among them. */
+const collectStep = (step: Step, position: { last: number }) =>
+  Effect.gen(function* () {
+    const { connection, workspaceId, cutoff } = step
+    const slowest = yield* slowestCursor(step)
+    if (slowest === null) return { removed: 0, done: true, last: 0 }
+    const passed = yield* all<{ table_name: SyncedTable; server_version: number; deleted_at: number }>(
+      connection,
+      retentionSql.passedTombstones,
+      [workspaceId, position.last, slowest],
+    )
+    const old = passed.filter((row) => row.deleted_at < cutoff)
+    if (old.length > 0) {
+      const versions = JSON.stringify(old.map((row) => row.server_version))
+      yield* all(connection, retentionSql.dropTombstones, [workspaceId, versions])
+      for (const table of new Set(old.map((row) => row.table_name))) {
+        yield* all(connection, retentionSql.erase[table], [workspaceId, versions])
+      }
+    }
+    return {
+      removed: old.length,
+      done: passed.length < stepSize,
+      last: passed.at(-1)?.server_version ?? position.last,
+    }
+  })
+
+export const gcTombstones =
+  (database: Database['Type']) =>
+  (request: RetentionRequest): Effect.Effect<TombstoneReport, GatewayError> =>
+    Effect.gen(function* () {
+      const { workspaceId, retentionSeconds } = yield* checkRetention(request)
+      const cutoff = (yield* epochSeconds) - retentionSeconds
+      const write = <A, E>(body: (step: Step) => Effect.Effect<A, E>) =>
+        database.write('gc tombstones', (connection) => body({ connection, workspaceId, cutoff }))
+      const cursors = yield* write(dropStaleCursors)
+      const position = { last: 0 }
+      const tombstones = yield* stepwise(
+        Effect.tap(
+          write((step) => collectStep(step, position)),
+          ({ last }) => {
+            position.last = last
+          },
+        ),
+      )
+      return { tombstones, cursors }
+    })

@@ -1,0 +1,52 @@
+/**
+ * Which migrations a database has, and which this package knows.
+ */
+import type { Connection } from '@effect/sql/SqlConnection'
+import type { SqlError } from '@effect/sql/SqlError'
+import { Effect } from 'effect'
+import { migrations } from '../../migrations/index.js'
+import { SchemaError, type SchemaVersion } from '../services/SchemaMigrator.js'
+import { all } from './statement.js'
+
+export const migrationsTable = 'effect_sql_migrations'
+
+export const knownMigrations: ReadonlyArray<SchemaVersion> = Object.keys(migrations)
+  .map((key) => ({ id: Number.parseInt(key, 10), name: key }))
+  .sort((a, b) => a.id - b.id)
+
+const none: SchemaVersion = { id: 0, name: 'none' }
+
+export const newestKnown = knownMigrations.at(-1) ?? none
+
+/** The newest migration the database has; id 0 for one that has none. */
+export const newestApplied = (connection: Connection): Effect.Effect<SchemaVersion, SqlError> =>
+  all<{ name: string }>(connection, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ?`, [
+    migrationsTable,
+  ]).pipe(
+    Effect.flatMap((tables) =>
+      tables.length === 0
+        ? Effect.succeed([])
+        : all<{ migration_id: number; name: string }>(
+            connection,
+            `SELECT migration_id, name FROM ${migrationsTable} ORDER BY migration_id DESC LIMIT 1`,
+          ),
+    ),
+    Effect.map(([row]) =>
+      row === undefined
+        ? none
+        : { id: row.migration_id, name: `${String(row.migration_id).padStart(3, '0')}_${row.name}` },
+    ),
+  )
+
+/** Fails for a database that a newer release of this package has migrated. */
+export const refuseNewer = (connection: Connection): Effect.Effect<SchemaVersion, SqlError | SchemaError> =>
+  newestApplied(connection).pipe(
+    Effect.filterOrFail(
+      (applied) => applied.id <= newestKnown.id,
+      (applied) =>
+        new SchemaError({
+          reason: 'newer',
+          detail: `the database has schema ${applied.name}, newer than the ${newestKnown.name} this release knows: install the release that wrote it, or restore a backup`,
+        }),
+    ),
+  )

@@ -1,0 +1,55 @@
+/**
+ * The one place that knows SQLite's result codes.
+ */
+import type { SqlError } from '@effect/sql/SqlError'
+import { StorageError, type StorageReason } from '../services/StorageError.js'
+
+const reasons: ReadonlyArray<readonly [prefix: string, reason: StorageReason]> = [
+  ['SQLITE_BUSY', 'busy'],
+  ['SQLITE_LOCKED', 'busy'],
+  ['SQLITE_FULL', 'full'],
+  ['SQLITE_READONLY', 'readonly'],
+  ['SQLITE_PERM', 'readonly'],
+  ['SQLITE_CORRUPT', 'corrupt'],
+  ['SQLITE_NOTADB', 'corrupt'],
+  ['SQLITE_CONSTRAINT', 'constraint'],
+  ['SQLITE_IOERR', 'io'],
+  ['SQLITE_CANTOPEN', 'io'],
+]
+
+const links = function* (error: unknown) {
+  let current = error
+  for (let depth = 0; depth < 10 && typeof current === 'object' && current !== null; depth++) {
+    yield current as { readonly code?: unknown; readonly message?: unknown; readonly cause?: unknown }
+    current = (current as { readonly cause?: unknown }).cause
+  }
+}
+
+/** The result code of the driver's error at the bottom of a chain of causes, such as `SQLITE_BUSY`. */
+export const sqliteCode = (error: unknown): string | undefined => {
+  for (const { code } of links(error)) {
+    if (typeof code === 'string' && code.startsWith('SQLITE_')) return code
+  }
+  return undefined
+}
+
+/** The innermost message of a chain of causes, its first line. */
+export const rootMessage = (error: unknown): string => {
+  let message = String(error)
+  for (const link of links(error)) if (typeof link.message === 'string') message = link.message
+  return message.split('\n', 1)[0] ?? message
+}
+
+const storageReason = (error: unknown): StorageReason => {
+  const code = sqliteCode(error)
+  if (code === undefined) {
+    // The driver refuses a closed handle with a plain TypeError.
+    return rootMessage(error) === 'The database connection is not open' ? 'closed' : 'other'
+  }
+  return reasons.find(([prefix]) => code.startsWith(prefix))?.[1] ?? 'other'
+}
+
+export const toStorageError =
+  (operation: string) =>
+  (cause: SqlError): StorageError =>
+    new StorageError({ operation, reason: storageReason(cause), cause })

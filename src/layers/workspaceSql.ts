@@ -1,0 +1,98 @@
+/**
+ * The statements of the workspace store, and the checks that several of its methods share.
+ */
+import type { Connection } from '@effect/sql/SqlConnection'
+import { Effect } from 'effect'
+import { type Role, UserNotFound, WorkspaceForbidden, WorkspaceNotFound } from '../services/WorkspaceStore.js'
+import { all } from './statement.js'
+
+export const workspaceSql = {
+  account: `
+    SELECT users.id, users.email, users.display_name FROM auth_accounts JOIN users ON users.id = auth_accounts.user_id
+    WHERE auth_accounts.provider = ? AND auth_accounts.provider_user_id = ?`,
+  insertUser: `INSERT INTO users (id, email, display_name, created_at) VALUES (?, ?, ?, ?)`,
+  insertAccount: `INSERT INTO auth_accounts (provider, provider_user_id, user_id, created_at) VALUES (?, ?, ?, ?)`,
+  updateProfile: `UPDATE users SET email = ?, display_name = ? WHERE id = ?`,
+
+  user: `SELECT id FROM users WHERE id = ?`,
+  /** The active workspace, if it is live and the user still a member. */
+  activeWorkspace: `
+    SELECT w.id, w.name FROM users AS u
+    JOIN workspaces AS w ON w.id = u.active_workspace_id AND w.deleted = 0
+    JOIN workspace_members AS m ON m.workspace_id = w.id AND m.user_id = u.id
+    WHERE u.id = ?`,
+  oldestWorkspace: `
+    SELECT w.id, w.name FROM workspace_members AS m JOIN workspaces AS w ON w.id = m.workspace_id AND w.deleted = 0
+    WHERE m.user_id = ? ORDER BY w.created_at, w.id LIMIT 1`,
+  role: `
+    SELECT m.role FROM workspace_members AS m JOIN workspaces AS w ON w.id = m.workspace_id AND w.deleted = 0
+    WHERE m.workspace_id = ? AND m.user_id = ?`,
+  list: `
+    SELECT w.id, w.name, w.description, w.created_at, m.role, w.id IS u.active_workspace_id AS is_active
+    FROM workspace_members AS m
+    JOIN workspaces AS w ON w.id = m.workspace_id AND w.deleted = 0
+    JOIN users AS u ON u.id = m.user_id
+    WHERE m.user_id = ? ORDER BY w.created_at, w.id`,
+
+  insertWorkspace: `INSERT INTO workspaces (id, name, description, created_at) VALUES (?, ?, ?, ?)`,
+  insertMember: `INSERT INTO workspace_members (workspace_id, user_id, role, created_at) VALUES (?, ?, ?, ?)`,
+  rename: `UPDATE workspaces SET name = ? WHERE id = ?`,
+  describe: `UPDATE workspaces SET description = ? WHERE id = ?`,
+  remove: `UPDATE workspaces SET deleted = 1, deleted_at = ? WHERE id = ?`,
+  setActive: `UPDATE users SET active_workspace_id = ? WHERE id = ?`,
+  rehome: `
+    UPDATE users SET active_workspace_id = (
+      SELECT w.id FROM workspace_members AS m JOIN workspaces AS w ON w.id = m.workspace_id AND w.deleted = 0
+      WHERE m.user_id = users.id ORDER BY w.created_at, w.id LIMIT 1)
+    WHERE active_workspace_id = :workspaceId AND id IN (SELECT user_id FROM workspace_members WHERE workspace_id = :workspaceId)`,
+}
+
+/** The first row, if there is one. */
+export const one = <Row>(connection: Connection, sql: string, params: ReadonlyArray<unknown>) =>
+  Effect.map(all<Row>(connection, sql, params), ([row]) => row)
+
+/** The role of a member of a live workspace; anybody else is told that there is no such workspace. */
+export const requireMember = (connection: Connection, userId: string, workspaceId: string) =>
+  Effect.flatMap(one<{ role: Role }>(connection, workspaceSql.role, [workspaceId, userId]), (row) =>
+    row === undefined ? Effect.fail(new WorkspaceNotFound({})) : Effect.succeed(row.role),
+  )
+
+export const requireRole = (
+  connection: Connection,
+  userId: string,
+  workspaceId: string,
+  needs: ReadonlyArray<Role>,
+) =>
+  Effect.filterOrFail(
+    requireMember(connection, userId, workspaceId),
+    (role) => needs.includes(role),
+    () => new WorkspaceForbidden({ needs }),
+  )
+
+export const requireUser = (connection: Connection, userId: string) =>
+  Effect.filterOrFail(
+    one(connection, workspaceSql.user, [userId]),
+    (row) => row !== undefined,
+    () => new UserNotFound({}),
+  )
+
+/** A workspace and its owner's membership. */
+export const insertWorkspace = (
+  connection: Connection,
+  workspace: {
+    readonly id: string
+    readonly ownerId: string
+    readonly name: string
+    readonly description: string | null
+    readonly now: number
+  },
+) =>
+  Effect.zipRight(
+    all(connection, workspaceSql.insertWorkspace, [
+      workspace.id,
+      workspace.name,
+      workspace.description,
+      workspace.now,
+    ]),
+    all(connection, workspaceSql.insertMember, [workspace.id, workspace.ownerId, 'owner', workspace.now]),
+  )

@@ -1,0 +1,144 @@
+/**
+ * The services as the host's promise-based adapters, for the Nitro plugin and for programs without Effect.
+ */
+import { Cause, ConfigProvider, Context, Effect, Exit, Layer, ManagedRuntime, Option, Runtime } from 'effect'
+import * as Logger from '../layers/logger.js'
+import * as ProviderLayer from '../layers/Provider.js'
+import type { StorageReason } from '../services/StorageError.js'
+import { SyncGateway } from '../services/SyncGateway.js'
+import { WorkspaceStore } from '../services/WorkspaceStore.js'
+import type { AuthWorkspaceStore, HostEvent, SyncGatewayAdapter } from './host.js'
+import { type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
+import { callerOf } from './session.js'
+
+export type {
+  AuthWorkspaceStore,
+  HostEvent,
+  HostPushResult,
+  SyncErrorCode,
+  SyncGatewayAdapter,
+} from './host.js'
+export { HostError } from './httpErrors.js'
+
+/** The id under which the host knows this provider. */
+export const providerId = 'sqlite'
+
+/** The provider cannot start. The message is one line: what is wrong, where, and what to do. */
+export class ProviderStartupError extends Error {
+  override readonly name = 'ProviderStartupError'
+}
+
+export interface Provider {
+  readonly workspaceStore: AuthWorkspaceStore
+  readonly syncGateway: SyncGatewayAdapter
+  /** Lets running calls end, then closes the database. Later calls are refused with 503. */
+  close(): Promise<void>
+}
+
+/** What an operator can do about a database that fails at start. */
+const advice: Record<StorageReason, string> = {
+  busy: 'stop the other process or start again later',
+  full: 'free some space and start again',
+  readonly: 'give this user write permission on the file and its folder',
+  corrupt: 'restore a backup',
+  constraint: 'restore a backup, and report this',
+  io: 'check the disk and the permissions',
+  closed: 'start again',
+  other: 'check that the file is a database of this package',
+}
+
+const startupMessage = (error: unknown, path: string): string => {
+  const { _tag: tag, message } = error as { readonly _tag?: string; readonly message?: string }
+  const first = (message ?? String(error)).split('\n', 1)[0]
+  if (tag === 'StorageError') {
+    return `${first} (${path}): ${advice[(error as { readonly reason: StorageReason }).reason]}`
+  }
+  return tag === 'SchemaError' ? `${path}: ${first}` : `${first}`
+}
+
+/**
+ * Opens the database and brings its schema up to date, synchronously; `env` holds the `OR3_SQLITE_*` settings.
+ *
+ * @throws ProviderStartupError
+ */
+export const openProvider = ({ env = process.env }: { readonly env?: NodeJS.ProcessEnv } = {}): Provider => {
+  const settings = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const runtime = ManagedRuntime.make(
+    ProviderLayer.layer.pipe(
+      Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(settings)))),
+      Layer.provideMerge(Logger.layer),
+    ),
+  )
+  const started = Effect.runSyncExit(runtime.runtimeEffect)
+  if (Exit.isFailure(started)) {
+    const cause = Cause.squash(started.cause)
+    throw new ProviderStartupError(startupMessage(cause, env.OR3_SQLITE_DB_PATH ?? 'the database'), { cause })
+  }
+
+  const { context } = started.value
+  const runPromiseExit = Runtime.runPromiseExit(started.value)
+  const running = new Set<Promise<unknown>>()
+  let closing: Promise<void> | undefined
+  const run = async <A>(effect: Effect.Effect<A, ServiceError>): Promise<A> => {
+    if (closing !== undefined) throw shuttingDown()
+    const promise = runPromiseExit(effect)
+    running.add(promise)
+    try {
+      return unwrap(await promise)
+    } finally {
+      running.delete(promise)
+    }
+  }
+  return {
+    workspaceStore: workspaceStore(Context.get(context, WorkspaceStore), run),
+    syncGateway: syncGateway(Context.get(context, SyncGateway), run),
+    close: () => (closing ??= Promise.allSettled(running).then(() => runtime.dispose())),
+  }
+}
+
+const unwrap = <A>(exit: Exit.Exit<A, ServiceError>): A => {
+  if (Exit.isSuccess(exit)) return exit.value
+  const failure = Cause.failureOption(exit.cause)
+  throw Option.isSome(failure) ? toHostError(failure.value) : Cause.squash(exit.cause)
+}
+
+type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
+
+const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter => {
+  /** The input as the service wants it, on behalf of the event's session. */
+  const call = <A>(event: HostEvent | undefined, input: A) => ({ ...input, caller: callerOf(event) })
+  return {
+    id: providerId,
+    pull: async (event, input) => run(gateway.pull(call(event, input))),
+    push: async (event, input) => {
+      const { outcomes, serverVersion } = await run(gateway.push(call(event, input)))
+      return { results: outcomes.map(toPushResult), serverVersion }
+    },
+    updateCursor: async (event, input) => run(gateway.updateCursor(call(event, input))),
+    gcTombstones: async (event, input) => run(Effect.asVoid(gateway.gcTombstones(call(event, input)))),
+    gcChangeLog: async (event, input) => run(Effect.asVoid(gateway.gcChangeLog(call(event, input)))),
+  }
+}
+
+const workspaceStore = (store: WorkspaceStore['Type'], run: Run): AuthWorkspaceStore => ({
+  getOrCreateUser: (identity) => run(store.getOrCreateUser(identity)),
+  getOrCreateDefaultWorkspace: (userId) => run(store.getOrCreateDefaultWorkspace(userId)),
+  getWorkspaceRole: (membership) => run(store.getWorkspaceRole(membership)),
+  listUserWorkspaces: (userId) => run(store.listUserWorkspaces(userId)),
+  createWorkspace: (request) => run(store.createWorkspace(request)),
+  updateWorkspace: (request) => run(store.updateWorkspace(request)),
+  removeWorkspace: (membership) => run(store.removeWorkspace(membership)),
+  setActiveWorkspace: (membership) => run(store.setActiveWorkspace(membership)),
+})
+
+/** Adapters that refuse every call: for a process that must register the provider but not open its database. */
+export const unopenedProvider = (): Pick<Provider, 'syncGateway' | 'workspaceStore'> => {
+  const refuse = () => Promise.reject(shuttingDown())
+  const handler: ProxyHandler<object> = {
+    get: (_target, key) => (key === 'id' ? providerId : key === 'then' ? undefined : refuse),
+  }
+  return {
+    syncGateway: new Proxy({}, handler) as SyncGatewayAdapter,
+    workspaceStore: new Proxy({}, handler) as AuthWorkspaceStore,
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * How typed errors look to the host: an HTTP status for a failed call, a wire code for a refused op.
+ *
+ * The tables are exhaustive: a new error does not compile until it has its place here. A fault of the server never gets a
+ * code that makes a client give its op up.
+ */
+import type { GatewayError, OpOutcome } from '../services/SyncGateway.js'
+import type {
+  InvalidWorkspaceInput,
+  UserNotFound,
+  WorkspaceForbidden,
+  WorkspaceNotFound,
+} from '../services/WorkspaceStore.js'
+import type { HostPushResult } from './host.js'
+
+export type ServiceError =
+  GatewayError | InvalidWorkspaceInput | UserNotFound | WorkspaceForbidden | WorkspaceNotFound
+
+/** h3 makes `statusCode` and `statusMessage` the response. */
+export class HostError extends Error {
+  /** Lets h3 take it for an error of its own: answered as it is, and not logged as unhandled. */
+  static readonly __h3_error__ = true
+  override readonly name = 'HostError'
+  readonly fatal = false
+  readonly unhandled = false
+  readonly statusMessage: string
+
+  constructor(
+    readonly statusCode: number,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.statusMessage = message
+  }
+
+  toJSON() {
+    return { statusCode: this.statusCode, statusMessage: this.statusMessage, message: this.message }
+  }
+}
+
+type Statuses = {
+  readonly [Tag in ServiceError['_tag']]: (error: Extract<ServiceError, { _tag: Tag }>) => number
+}
+
+const statuses: Statuses = {
+  InvalidRequest: () => 400,
+  ScopeForbidden: () => 403,
+  InvalidWorkspaceInput: () => 400,
+  UserNotFound: () => 404,
+  WorkspaceForbidden: () => 403,
+  WorkspaceNotFound: () => 404,
+  StorageError: (error) => (error.isRetryable ? 503 : 500),
+}
+
+export const toHostError = (error: ServiceError): HostError => {
+  const status = (statuses[error._tag] as (error: ServiceError) => number)(error)
+  return new HostError(status, error.message, { cause: error })
+}
+
+export const unauthenticated = () => new HostError(401, 'sign in first')
+export const shuttingDown = () => new HostError(503, 'the server is shutting down')
+
+/** What the client is told about one op. */
+export const toPushResult = (outcome: OpOutcome): HostPushResult => {
+  const { opId } = outcome
+  switch (outcome._tag) {
+    case 'OpAccepted': {
+      const { serverVersion, applied, payload } = outcome
+      return { opId, success: true, serverVersion, applied, ...(payload === undefined ? {} : { payload }) }
+    }
+    case 'OpReplayed':
+      return { opId, success: true, serverVersion: outcome.serverVersion }
+    case 'OpConflict':
+      return { opId, success: false, errorCode: 'CONFLICT', error: outcome.message }
+    case 'OpForbidden':
+      return { opId, success: false, errorCode: 'UNAUTHORIZED', error: outcome.message }
+    case 'InvalidOp':
+      return {
+        opId,
+        success: false,
+        errorCode: outcome.rule === 'payload-too-large' ? 'OVERSIZED' : 'VALIDATION_ERROR',
+        error: outcome.message,
+      }
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * What the storage below a service can do wrong, classified so that a caller knows whether to try again.
+ */
+import { Schema } from 'effect'
+
+export const StorageReason = Schema.Literal(
+  'busy',
+  'full',
+  'readonly',
+  'corrupt',
+  'constraint',
+  'io',
+  'closed',
+  'other',
+)
+export type StorageReason = typeof StorageReason.Type
+
+const retryable: ReadonlySet<StorageReason> = new Set(['busy', 'full', 'io'])
+
+const explanation: Record<StorageReason, string> = {
+  busy: 'another process holds the write lock of the database',
+  full: 'the disk or the database is full',
+  readonly: 'the database cannot be written',
+  corrupt: 'the database file is damaged',
+  constraint: 'a constraint of the schema was violated',
+  io: 'reading or writing the database file failed',
+  closed: 'the database is closed',
+  other: 'the database failed',
+}
+
+/**
+ * A fault of the database, never of the caller. Nothing of the failed call was written.
+ */
+export class StorageError extends Schema.TaggedError<StorageError>('or3-provider-sqlite/StorageError')(
+  'StorageError',
+  {
+    reason: StorageReason,
+    /** What was being done, such as `push`. */
+    operation: Schema.String,
+    cause: Schema.optional(Schema.Defect),
+  },
+) {
+  override get message() {
+    return `${this.operation}: ${explanation[this.reason]}`
+  }
+
+  /** True when the same call may succeed later: the lock is released, space is freed, the disk answers again. */
+  get isRetryable(): boolean {
+    return retryable.has(this.reason)
+  }
+}
+
+/** The database could not be opened as the settings ask. The file is as it was. */
+export class DatabaseOpenError extends Schema.TaggedError<DatabaseOpenError>(
+  'or3-provider-sqlite/DatabaseOpenError',
+)('DatabaseOpenError', {
+  path: Schema.String,
+  /** What is wrong and what to do about it. */
+  detail: Schema.String,
+  cause: Schema.optional(Schema.Defect),
+}) {
+  override get message() {
+    return `cannot open the database ${this.path}: ${this.detail}`
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * The vocabulary of sync: tables, stamps, ops and changes as they travel between OR3 Chat and this package.
+ */
+
+/** The tables a host may sync. Their names enter SQL only from this list. */
+export const syncedTables = [
+  'threads',
+  'messages',
+  'projects',
+  'posts',
+  'kv',
+  'file_meta',
+  'notifications',
+] as const
+
+export type SyncedTable = (typeof syncedTables)[number]
+
+const tableNames: ReadonlySet<unknown> = new Set(syncedTables)
+
+export const isSyncedTable = (value: unknown): value is SyncedTable => tableNames.has(value)
+
+/** The field of a payload that repeats the record's primary key. */
+export const primaryKeyField = (table: SyncedTable): 'hash' | 'id' => (table === 'file_meta' ? 'hash' : 'id')
+
+/** Bounds of the protocol. Beyond them an op is invalid, or a whole request is. */
+export const limits = {
+  /** Ops in one push. */
+  batch: 1_000,
+  /** Characters of a primary key, op id, hlc, device id or workspace id. */
+  idLength: 256,
+  /** Levels of objects and arrays in a payload. */
+  payloadDepth: 200,
+  /** Bytes of a payload as UTF-8 JSON. */
+  payloadBytes: 256 * 1024,
+  /** Changes in one page, at most. */
+  pageMax: 1_000,
+  /** Changes in one page when the caller does not say. */
+  pageDefault: 100,
+} as const
+
+/** Names one revision of one record, and the device that made it. */
+export interface Stamp {
+  /** 1..256 characters of printable ASCII. */
+  readonly deviceId: string
+  /** The idempotency key: 1..256 characters of printable ASCII, unique per workspace. */
+  readonly opId: string
+  /** Hybrid logical clock, 1..256 characters of printable ASCII; compared by code unit. */
+  readonly hlc: string
+  /** Counts the record's revisions: a safe integer >= 0. */
+  readonly clock: number
+}
+
+export type Operation = 'put' | 'delete'
+
+/** An op as a client pushes it. The host's own bookkeeping fields (`id`, `attempts`, …) may be there and are ignored. */
+export interface PendingOp {
+  readonly tableName: string
+  readonly operation: Operation
+  /** 1..256 characters, without NUL or lone surrogates. */
+  readonly pk: string
+  /** A plain JSON object; required for a put. */
+  readonly payload?: unknown
+  readonly stamp: Stamp
+}
+
+/** One change as a device pulls it. */
+export interface SyncChange {
+  readonly serverVersion: number
+  readonly tableName: SyncedTable
+  readonly pk: string
+  readonly op: Operation
+  /** As it was pushed: the same JSON value. */
+  readonly payload?: unknown
+  readonly stamp: Stamp
+}
+
+/** `projectId` is the host's; a workspace is synced as a whole, so it selects nothing. */
+export interface SyncScope {
+  readonly workspaceId: string
+  readonly projectId?: string | undefined
+}
+
+/**
+ * The signed-in user on whose behalf a call is made, and the workspace of that session. A call without a caller is trusted.
+ */
+export interface Caller {
+  readonly userId: string
+  readonly workspaceId: string | null
+}

@@ -1,0 +1,157 @@
+/**
+ * The sync protocol.
+ *
+ * Devices keep their own copy of a workspace and exchange ops with this gateway. Whoever reads this comment knows the rules.
+ *
+ * **Revisions.** Every op carries a revision `(clock, hlc, op_id)`. Of two revisions of a record the greater wins: higher
+ * `clock`, then greater `hlc`, then greater `op_id`, strings by code unit. The order is total, so every arrival order ends
+ * in the same state. The winner's payload replaces the record as a whole.
+ *
+ * **Push.** A batch of at most 1,000 ops, worth exactly what its ops would be worth pushed one by one. Per op: validate,
+ * recognise a known `op_id`, take the next server version, append to the change log, materialise under last writer wins,
+ * keep the tombstones in step. All of that in one immediate transaction: the accepted ops are durable together, or the call
+ * fails. Each op has one outcome, in order: `OpAccepted` (applied, or superseded and logged all the same),
+ * `OpReplayed` (with its first version), `OpConflict` (the id is taken by other content), `InvalidOp`,
+ * `OpForbidden` (another user's notification). The last three take no version and write nothing.
+ *
+ * **Versions.** `server_version` counts per workspace 1, 2, 3 … in commit order, without a gap or a repeat, whoever else
+ * writes to the file. The highest one is the workspace's high watermark.
+ *
+ * **Pull.** The changes above a cursor, ascending, a page at a time. `hasMore` is exact. `nextCursor` is the last change's
+ * version while there is more, else the high watermark of the same snapshot; it never goes back.
+ *
+ * **Trimming.** Garbage collection removes the oldest log entries, up to a floor. Below the floor the materialised rows
+ * stand for them: each row whose winning version lies there comes as one change with its own version and stamp. A device
+ * that starts from 0, or comes back after a year, ends where every other device is.
+ *
+ * **Cursors** move forward only. One that is not reported within the retention window holds nothing back and is removed.
+ *
+ * **Idempotency.** A trimmed op's id and content hash are kept for one more retention window. An op that is pushed again
+ * after that is logged anew and changes nothing: its revision is not greater than the one it made or lost to.
+ *
+ * **Notifications** belong to a user. A caller puts, deletes and sees only their own.
+ *
+ * **Scope.** Every call is confined to one workspace. A caller from another workspace gets `ScopeForbidden`.
+ */
+import { Context, Data, type Effect } from 'effect'
+import type { StorageError } from './StorageError.js'
+import type { Caller, PendingOp, SyncChange, SyncScope } from './SyncDomain.js'
+import type {
+  IdempotencyReplay,
+  InvalidOp,
+  InvalidRequest,
+  OpConflict,
+  OpForbidden,
+  ScopeForbidden,
+} from './SyncErrors.js'
+
+/** The op is new, and durable under `serverVersion`. */
+export class OpAccepted extends Data.TaggedClass('OpAccepted')<{
+  readonly opId: string
+  readonly serverVersion: number
+  /** False when the record already had a greater revision: the op is logged, the record unchanged. */
+  readonly applied: boolean
+  /** When superseded: the payload of the winning revision, absent if that is a delete without one. */
+  readonly payload?: unknown
+}> {}
+
+/**
+ * The op was accepted before with the same content and is durable under `serverVersion`; nothing was written again. Usual
+ * in a batch whose acknowledgement was lost, hence no error there; `pushOne` fails with `IdempotencyReplay` instead.
+ */
+export class OpReplayed extends Data.TaggedClass('OpReplayed')<{
+  readonly opId: string
+  readonly serverVersion: number
+}> {}
+
+export type OpOutcome = OpAccepted | OpReplayed | OpConflict | InvalidOp | OpForbidden
+
+/** Why a single op was not newly accepted. */
+export type OpError = IdempotencyReplay | OpConflict | InvalidOp | OpForbidden
+
+/** What can fail a call as a whole. */
+export type GatewayError = InvalidRequest | ScopeForbidden | StorageError
+
+interface Call {
+  readonly scope: SyncScope
+  /** Absent for trusted callers. */
+  readonly caller?: Caller | undefined
+}
+
+export interface PushRequest extends Call {
+  /** At most 1,000. */
+  readonly ops: ReadonlyArray<PendingOp>
+}
+
+export interface PushResult {
+  /** One per op, in the order of the ops. */
+  readonly outcomes: ReadonlyArray<OpOutcome>
+  /** The workspace's high watermark after the push. */
+  readonly serverVersion: number
+}
+
+export interface PullRequest extends Call {
+  /** A safe integer >= 0; 0 asks for everything. */
+  readonly cursor: number
+  /** Clamped to 1..1,000; 100 when absent. */
+  readonly limit?: number | undefined
+  /** Only changes of these tables; all when absent or empty. Unknown names match nothing. */
+  readonly tables?: ReadonlyArray<string> | undefined
+}
+
+export interface PullPage {
+  readonly changes: ReadonlyArray<SyncChange>
+  readonly nextCursor: number
+  readonly hasMore: boolean
+}
+
+export interface CursorRequest extends Call {
+  /** 1..256 characters of printable ASCII. */
+  readonly deviceId: string
+  /** A safe integer >= 0. One below the known cursor is ignored. */
+  readonly version: number
+}
+
+export interface RetentionRequest extends Call {
+  /** Greater than 0. */
+  readonly retentionSeconds: number
+}
+
+export interface ChangeLogReport {
+  /** Log entries removed. */
+  readonly entries: number
+  /** Op ids forgotten: their entries were trimmed a retention window ago. */
+  readonly opIds: number
+  /** Stale device cursors removed. */
+  readonly cursors: number
+}
+
+export interface TombstoneReport {
+  /** Tombstones removed, and payloads of deleted rows erased with them. */
+  readonly tombstones: number
+  /** Stale device cursors removed. */
+  readonly cursors: number
+}
+
+export class SyncGateway extends Context.Tag('or3-provider-sqlite/SyncGateway')<
+  SyncGateway,
+  {
+    /** Pushes a batch. Errors of single ops are in the outcomes. */
+    readonly push: (request: PushRequest) => Effect.Effect<PushResult, GatewayError>
+    /** Pushes one op, with its error in the error channel. */
+    readonly pushOne: (
+      request: Call & { readonly op: PendingOp },
+    ) => Effect.Effect<OpAccepted, OpError | GatewayError>
+    /** One page of changes above a cursor. */
+    readonly pull: (request: PullRequest) => Effect.Effect<PullPage, GatewayError>
+    /** Records how far a device has got. */
+    readonly updateCursor: (request: CursorRequest) => Effect.Effect<void, GatewayError>
+    /**
+     * Trims the front of the log: entries below every live cursor and older than the retention window, up to the first
+     * that is not. With no live cursor nothing is trimmed.
+     */
+    readonly gcChangeLog: (request: RetentionRequest) => Effect.Effect<ChangeLogReport, GatewayError>
+    /** Removes tombstones below every live cursor and older than the window, and erases their rows' payloads. */
+    readonly gcTombstones: (request: RetentionRequest) => Effect.Effect<TombstoneReport, GatewayError>
+  }
+>() {}

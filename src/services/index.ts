@@ -1,0 +1,19 @@
+/**
+ * What the provider promises: tags, interfaces, domain types and typed errors. No implementation.
+ */
+export { IdGenerator } from './IdGenerator.js'
+export {
+  InvalidSettings,
+  type JournalMode,
+  journalModes,
+  ProviderConfig,
+  type ProviderSettings,
+  type SynchronousLevel,
+  synchronousLevels,
+} from './ProviderConfig.js'
+export { SchemaError, SchemaMigrator, type SchemaVersion } from './SchemaMigrator.js'
+export { DatabaseOpenError, StorageError, StorageReason } from './StorageError.js'
+export * from './SyncDomain.js'
+export * from './SyncErrors.js'
+export * from './SyncGateway.js'
+export * from './WorkspaceStore.js'

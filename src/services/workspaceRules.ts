@@ -1,0 +1,67 @@
+/**
+ * The rules of the workspace store's input, shared by its implementations.
+ */
+import { Either } from 'effect'
+import { isStorableId } from './opRules.js'
+import { InvalidWorkspaceInput } from './WorkspaceStore.js'
+
+/** The name a user's first workspace is given. */
+export const defaultWorkspaceName = 'My Workspace'
+
+export const workspaceLimits = { name: 100, description: 1_000, profile: 1_000 } as const
+
+type Checked<A> = Either.Either<A, InvalidWorkspaceInput>
+
+const refuse = (field: string, detail: string) => Either.left(new InvalidWorkspaceInput({ field, detail }))
+
+type Fields = Record<string, unknown>
+
+const fields = (value: unknown): Fields =>
+  typeof value === 'object' && value !== null ? (value as Fields) : {}
+
+/** An id of 1..256 characters. */
+export const checkId = (label: string, value: unknown): Checked<string> =>
+  isStorableId(value) ? Either.right(value) : refuse(label, `A ${label} has 1 to 256 characters.`)
+
+const checkName = (value: unknown): Checked<string> => {
+  const name = typeof value === 'string' ? value.trim() : ''
+  return name.length >= 1 && name.length <= workspaceLimits.name && name.isWellFormed()
+    ? Either.right(name)
+    : refuse('name', `A workspace's name has 1 to ${workspaceLimits.name} characters.`)
+}
+
+/** Undefined for "not said", null for "none". */
+const checkText = (field: string, limit: number, value: unknown): Checked<string | null | undefined> => {
+  if (value === undefined || value === null) return Either.right(value)
+  if (typeof value !== 'string' || value.length > limit || !value.isWellFormed()) {
+    return refuse(field, `The ${field} has at most ${limit} characters.`)
+  }
+  return Either.right(value === '' ? null : value)
+}
+
+export const checkIdentity = (identity: unknown) => {
+  const { provider, providerUserId, email, displayName } = fields(identity)
+  return Either.all({
+    provider: checkId('provider', provider),
+    providerUserId: checkId('provider user id', providerUserId),
+    email: checkText('email', workspaceLimits.profile, email),
+    displayName: checkText('display name', workspaceLimits.profile, displayName),
+  })
+}
+
+export const checkMembership = (request: unknown) => {
+  const { userId, workspaceId } = fields(request)
+  return Either.all({
+    userId: checkId('user id', userId),
+    workspaceId: checkId('workspace id', workspaceId),
+  })
+}
+
+export const checkWorkspace = (request: unknown) => {
+  const { userId, name, description } = fields(request)
+  return Either.all({
+    userId: checkId('user id', userId),
+    name: checkName(name),
+    description: checkText('description', workspaceLimits.description, description),
+  })
+}

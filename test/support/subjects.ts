@@ -1,0 +1,420 @@
+/**
+ * What the suites run over: every way to reach the services, behind one face.
+ *
+ * A subject speaks in verdicts and HTTP statuses, since those are what all of them can tell alike.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { Cause, Context, Effect, Exit, Layer, Logger, ManagedRuntime, Option } from 'effect'
+import * as Database from '../../src/layers/Database.js'
+import * as IdGenerator from '../../src/layers/IdGenerator.js'
+import { GatewayState, layer as stateLayer } from '../../src/layers/memory/GatewayState.js'
+import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
+import * as MemoryStore from '../../src/layers/memory/WorkspaceStore.js'
+import * as Config from '../../src/layers/ProviderConfig.js'
+import * as Migrator from '../../src/layers/SchemaMigrator.js'
+import * as SqlGateway from '../../src/layers/SyncGateway.js'
+import * as SqlStore from '../../src/layers/WorkspaceStore.js'
+import { all } from '../../src/layers/statement.js'
+import { HostError, openProvider } from '../../src/nuxt/adapters.js'
+import type { AuthWorkspaceStore, HostPushResult } from '../../src/nuxt/host.js'
+import { type ServiceError, toHostError } from '../../src/nuxt/httpErrors.js'
+import {
+  type Caller,
+  type CursorRequest,
+  type OpOutcome,
+  type PullPage,
+  type PullRequest,
+  type PushRequest,
+  type RetentionRequest,
+  SyncGateway,
+  syncedTables,
+  WorkspaceStore,
+} from '../../src/services/index.js'
+
+export type Verdict =
+  | { readonly kind: 'applied'; readonly opId: string; readonly version: number }
+  | {
+      readonly kind: 'superseded'
+      readonly opId: string
+      readonly version: number
+      readonly payload: unknown
+    }
+  | { readonly kind: 'replay'; readonly opId: string; readonly version: number }
+  | { readonly kind: 'conflict' | 'invalid' | 'oversized' | 'forbidden'; readonly opId: string }
+
+/** A failed call: its HTTP status and message. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+export interface RowView {
+  readonly table: string
+  readonly pk: string
+  readonly payload: unknown
+  readonly clock: number
+  readonly hlc: string
+  readonly opId: string
+  readonly deviceId: string
+  readonly version: number
+  readonly deleted: boolean
+}
+
+export interface TombstoneView {
+  readonly table: string
+  readonly pk: string
+  readonly clock: number
+  readonly hlc: string
+  readonly opId: string
+  readonly version: number
+}
+
+/** Everything a workspace holds, in a fixed order. */
+export interface WorkspaceView {
+  readonly version: number
+  readonly floor: number
+  readonly rows: ReadonlyArray<RowView>
+  readonly tombstones: ReadonlyArray<TombstoneView>
+  readonly logVersions: ReadonlyArray<number>
+  readonly cursors: ReadonlyArray<{ readonly deviceId: string; readonly version: number }>
+}
+
+export interface Subject {
+  readonly name: SubjectName
+  /** The database file, where there is one. */
+  readonly file: string | undefined
+  push(
+    request: PushRequest,
+  ): Promise<{ readonly verdicts: ReadonlyArray<Verdict>; readonly serverVersion: number }>
+  pull(request: PullRequest): Promise<PullPage>
+  updateCursor(request: CursorRequest): Promise<void>
+  gcChangeLog(request: RetentionRequest): Promise<void>
+  gcTombstones(request: RetentionRequest): Promise<void>
+  readonly store: AuthWorkspaceStore
+  view(workspaceId: string): Promise<WorkspaceView>
+  close(): Promise<void>
+}
+
+const verdictOf = (outcome: OpOutcome): Verdict => {
+  const { opId } = outcome
+  switch (outcome._tag) {
+    case 'OpAccepted':
+      return outcome.applied
+        ? { kind: 'applied', opId, version: outcome.serverVersion }
+        : { kind: 'superseded', opId, version: outcome.serverVersion, payload: outcome.payload }
+    case 'OpReplayed':
+      return { kind: 'replay', opId, version: outcome.serverVersion }
+    case 'OpConflict':
+      return { kind: 'conflict', opId }
+    case 'OpForbidden':
+      return { kind: 'forbidden', opId }
+    case 'InvalidOp':
+      return { kind: outcome.rule === 'payload-too-large' ? 'oversized' : 'invalid', opId }
+  }
+}
+
+const codes = {
+  CONFLICT: 'conflict',
+  UNAUTHORIZED: 'forbidden',
+  OVERSIZED: 'oversized',
+  VALIDATION_ERROR: 'invalid',
+} as const
+
+const verdictOfResult = (result: HostPushResult): Verdict => {
+  const { opId } = result
+  if (!result.success) {
+    const kind = codes[result.errorCode as keyof typeof codes]
+    if (kind === undefined) throw new Error(`unexpected code ${String(result.errorCode)}`)
+    return { kind, opId }
+  }
+  const version = result.serverVersion!
+  if (result.applied === undefined) return { kind: 'replay', opId, version }
+  return result.applied
+    ? { kind: 'applied', opId, version }
+    : { kind: 'superseded', opId, version, payload: result.payload }
+}
+
+const byKey = (a: { table: string; pk: string }, b: { table: string; pk: string }) =>
+  a.table === b.table ? (a.pk < b.pk ? -1 : 1) : a.table < b.table ? -1 : 1
+
+const viewOfSql = (query: (sql: string) => ReadonlyArray<any>, workspaceId: string): WorkspaceView => {
+  const where = `workspace_id = '${workspaceId.replaceAll("'", "''")}'`
+  const [counter] = query(`SELECT * FROM server_version_counter WHERE ${where}`)
+  const rows = syncedTables.flatMap((table) =>
+    query(`SELECT * FROM s_${table} WHERE ${where}`).map((row) => ({ table, ...row })),
+  )
+  return {
+    version: counter?.value ?? 0,
+    floor: counter?.trimmed_version ?? 0,
+    rows: rows
+      .map((row) => ({
+        table: row.table as string,
+        pk: row.pk,
+        payload: row.data_json === null ? undefined : JSON.parse(row.data_json),
+        clock: row.clock,
+        hlc: row.hlc,
+        opId: row.op_id,
+        deviceId: row.device_id,
+        version: row.server_version,
+        deleted: row.deleted === 1,
+      }))
+      .sort(byKey),
+    tombstones: query(`SELECT * FROM tombstones WHERE ${where}`)
+      .map((row) => ({
+        table: row.table_name,
+        pk: row.pk,
+        clock: row.clock,
+        hlc: row.hlc,
+        opId: row.op_id,
+        version: row.server_version,
+      }))
+      .sort(byKey),
+    logVersions: query(
+      `SELECT server_version AS v FROM change_log WHERE ${where} ORDER BY server_version`,
+    ).map((row) => row.v),
+    cursors: query(
+      `SELECT device_id AS deviceId, last_seen_version AS version FROM device_cursors WHERE ${where} ORDER BY device_id`,
+    ),
+  }
+}
+
+const viewOfState = (states: GatewayState['Type'], workspaceId: string): WorkspaceView => {
+  const state = states.of(workspaceId)
+  const place = (key: string) => {
+    const [table, pk] = key.split('\0') as [string, string]
+    return { table, pk }
+  }
+  return {
+    version: state.version,
+    floor: state.floor,
+    rows: [...state.rows]
+      .map(([key, { op, version }]) => ({
+        ...place(key),
+        payload: op.payloadJson === null ? undefined : JSON.parse(op.payloadJson),
+        clock: op.clock,
+        hlc: op.hlc,
+        opId: op.opId,
+        deviceId: op.deviceId,
+        version,
+        deleted: op.operation === 'delete',
+      }))
+      .sort(byKey),
+    tombstones: [...state.tombstones]
+      .map(([key, { clock, hlc, opId, version }]) => ({ ...place(key), clock, hlc, opId, version }))
+      .sort(byKey),
+    logVersions: state.log.map(({ version }) => version),
+    cursors: [...state.cursors]
+      .map(([deviceId, { version }]) => ({ deviceId, version }))
+      .sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1)),
+  }
+}
+
+/** Runs an effect as the adapters do, but tells a typed failure from a defect. */
+const runner =
+  <R>(runtime: ManagedRuntime.ManagedRuntime<R, any>) =>
+  async <A>(effect: Effect.Effect<A, ServiceError, R>): Promise<A> => {
+    const exit = await runtime.runPromiseExit(effect)
+    if (Exit.isSuccess(exit)) return exit.value
+    const failure = Cause.failureOption(exit.cause)
+    if (Option.isNone(failure)) throw Cause.squash(exit.cause)
+    const { statusCode, message } = toHostError(failure.value as ServiceError)
+    throw new Refused(statusCode, message)
+  }
+
+const fromServices = async <R>(
+  name: SubjectName,
+  layer: Layer.Layer<SyncGateway | WorkspaceStore | R, any>,
+  view: (context: Context.Context<R>, run: ReturnType<typeof runner>) => Subject['view'],
+  file?: string,
+  cleanUp: () => void = () => {},
+): Promise<Subject> => {
+  const runtime = ManagedRuntime.make(Layer.provide(layer, Logger.remove(Logger.defaultLogger)))
+  const { context } = await runtime.runtime()
+  const run = runner(runtime)
+  const gateway = Context.get(context, SyncGateway)
+  const store = Context.get(context, WorkspaceStore)
+  return {
+    name,
+    file,
+    push: async (request) => {
+      const { outcomes, serverVersion } = await run(gateway.push(request))
+      return { verdicts: outcomes.map(verdictOf), serverVersion }
+    },
+    pull: (request) => run(gateway.pull(request)),
+    updateCursor: (request) => run(gateway.updateCursor(request)),
+    gcChangeLog: (request) => run(Effect.asVoid(gateway.gcChangeLog(request))),
+    gcTombstones: (request) => run(Effect.asVoid(gateway.gcTombstones(request))),
+    store: {
+      getOrCreateUser: (identity) => run(store.getOrCreateUser(identity)),
+      getOrCreateDefaultWorkspace: (userId) => run(store.getOrCreateDefaultWorkspace(userId)),
+      getWorkspaceRole: (membership) => run(store.getWorkspaceRole(membership)),
+      listUserWorkspaces: (userId) => run(store.listUserWorkspaces(userId)),
+      createWorkspace: (request) => run(store.createWorkspace(request)),
+      updateWorkspace: (request) => run(store.updateWorkspace(request)),
+      removeWorkspace: (membership) => run(store.removeWorkspace(membership)),
+      setActiveWorkspace: (membership) => run(store.setActiveWorkspace(membership)),
+    },
+    view: view(context as Context.Context<R>, run as never),
+    close: async () => {
+      await runtime.dispose()
+      cleanUp()
+    },
+  }
+}
+
+/** Every service on SQLite, with the database at hand. */
+export const sqlLayer = (dbPath: string) =>
+  Layer.mergeAll(SqlGateway.layer, SqlStore.layer).pipe(
+    Layer.provideMerge(Migrator.layer),
+    Layer.provideMerge(Database.layer),
+    Layer.provide(Config.layerOf({ dbPath, synchronous: 'OFF' })),
+    Layer.provide(IdGenerator.layer),
+  )
+
+const onSql = (name: SubjectName, dbPath: string, cleanUp?: () => void) =>
+  fromServices<Database.Database>(
+    name,
+    sqlLayer(dbPath),
+    (context) => (workspaceId) => {
+      const { read } = Context.get(context, Database.Database)
+      const query = (sql: string) => Effect.runSync(read('test', (connection) => all<any>(connection, sql)))
+      return Promise.resolve(viewOfSql(query, workspaceId))
+    },
+    dbPath === ':memory:' ? undefined : dbPath,
+    cleanUp,
+  )
+
+/** A folder of its own, and the removal of it. */
+export const temporaryFolder = () => {
+  const folder = mkdtempSync(join(tmpdir(), 'or3-sqlite-test-'))
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+const eventOf = (caller: Caller | undefined) =>
+  caller === undefined
+    ? {}
+    : {
+        context: {
+          __or3_session_context_test: {
+            authenticated: true,
+            user: { id: caller.userId },
+            workspace: { id: caller.workspaceId, name: 'test' },
+          },
+        },
+      }
+
+const asRefused = async <A>(promise: Promise<A>): Promise<A> => {
+  try {
+    return await promise
+  } catch (error) {
+    throw error instanceof HostError ? new Refused(error.statusCode, error.message) : error
+  }
+}
+
+const throughAdapters = (): Promise<Subject> => {
+  const { folder, remove } = temporaryFolder()
+  const file = join(folder, 'adapters.db')
+  const provider = openProvider({
+    env: { OR3_SQLITE_DB_PATH: file, OR3_SQLITE_PRAGMA_SYNCHRONOUS: 'OFF' },
+  })
+  const { syncGateway: gateway, workspaceStore } = provider
+  const store = Object.fromEntries(
+    Object.entries(workspaceStore).map(([name, method]) => [
+      name,
+      (...args: ReadonlyArray<never>) => asRefused((method as (...args: any) => Promise<unknown>)(...args)),
+    ]),
+  ) as unknown as AuthWorkspaceStore
+  const split = <A extends { readonly caller?: Caller | undefined }>({ caller, ...input }: A) =>
+    [eventOf(caller), input] as const
+  return Promise.resolve({
+    name: 'adapters',
+    file,
+    push: async (request) => {
+      const [event, input] = split(request)
+      const { results, serverVersion } = await asRefused(gateway.push(event, input))
+      return { verdicts: results.map(verdictOfResult), serverVersion }
+    },
+    pull: async (request) => {
+      const [event, input] = split(request)
+      return asRefused(gateway.pull(event, input as never))
+    },
+    updateCursor: async (request) => asRefused(gateway.updateCursor(...split(request))),
+    gcChangeLog: async (request) => asRefused(gateway.gcChangeLog(...split(request))),
+    gcTombstones: async (request) => asRefused(gateway.gcTombstones(...split(request))),
+    store,
+    view: (workspaceId) => {
+      const database = new Sqlite(file, { readonly: true })
+      try {
+        return Promise.resolve(viewOfSql((sql) => database.prepare(sql).all(), workspaceId))
+      } finally {
+        database.close()
+      }
+    },
+    close: async () => {
+      await provider.close()
+      remove()
+    },
+  })
+}
+
+const openers = {
+  memory: () =>
+    fromServices<GatewayState>(
+      'memory',
+      Layer.mergeAll(
+        Layer.provideMerge(MemoryGateway.layerWithState, stateLayer),
+        Layer.provide(MemoryStore.layer, IdGenerator.layer),
+      ),
+      (context) => (workspaceId) =>
+        Promise.resolve(viewOfState(Context.get(context, GatewayState), workspaceId)),
+    ),
+  'sqlite memory': () => onSql('sqlite memory', ':memory:'),
+  'sqlite file': () => {
+    const { folder, remove } = temporaryFolder()
+    return onSql('sqlite file', join(folder, 'test.db'), remove)
+  },
+  adapters: throughAdapters,
+} satisfies Record<string, () => Promise<Subject>>
+
+export type SubjectName = keyof typeof openers
+
+export const subjectNames = Object.keys(openers) as ReadonlyArray<SubjectName>
+
+/** A fresh subject on a database of its own. A name that does not exist throws, so that no run can select nothing. */
+export const openSubject = (name: SubjectName): Promise<Subject> => {
+  if (!Object.hasOwn(openers, name)) {
+    throw new Error(`no such layer: ${name}; there are ${subjectNames.join(', ')}`)
+  }
+  return openers[name]()
+}
+
+/** The layers that a run covers: all, or those that `TEST_LAYERS` lists. */
+export const selectedSubjects = (wanted = process.env.TEST_LAYERS): ReadonlyArray<SubjectName> => {
+  if (wanted === undefined || wanted === '') return subjectNames
+  return wanted.split(',').map((name) => {
+    if (!Object.hasOwn(openers, name)) {
+      throw new Error(`no such layer: ${name}; there are ${subjectNames.join(', ')}`)
+    }
+    return name as SubjectName
+  })
+}
+
+/** Runs a body on a fresh subject and closes it. */
+export const withSubject = async <A>(
+  name: SubjectName,
+  body: (subject: Subject) => Promise<A>,
+): Promise<A> => {
+  const subject = await openSubject(name)
+  try {
+    return await body(subject)
+  } finally {
+    await subject.close()
+  }
+}

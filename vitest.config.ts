@@ -1,0 +1,15 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  resolve: {
+    // The host's aliases, so that the real plugin can be tested.
+    alias: [
+      {
+        find: /^(#imports|~~\/.*)$/,
+        replacement: fileURLToPath(new URL('test/support/host.ts', import.meta.url)),
+      },
+    ],
+  },
+  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 900_000 },
+})
