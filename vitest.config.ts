@@ -11,5 +11,11 @@ export default defineConfig({
       },
     ],
   },
-  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 900_000 },
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: 'test/support/workDir.ts',
+    silent: 'passed-only',
+    testTimeout: 60_000,
+    hookTimeout: 900_000,
+  },
 })

@@ -2,21 +2,27 @@
  * The composition root: every service on one SQLite database, or in memory.
  */
 import { Layer } from 'effect'
+import type { Memberships } from '../services/Memberships.js'
 import type { InvalidSettings, ProviderConfig } from '../services/ProviderConfig.js'
 import type { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
 import type { DatabaseOpenError, StorageError } from '../services/StorageError.js'
 import type { SyncGateway } from '../services/SyncGateway.js'
+import type { Upkeep as UpkeepService } from '../services/Upkeep.js'
 import type { WorkspaceStore } from '../services/WorkspaceStore.js'
 import * as Database from './Database.js'
 import * as IdGenerator from './IdGenerator.js'
+import * as Members from './Memberships.js'
+import * as MemoryMembers from './memory/Memberships.js'
+import * as StoreState from './memory/StoreState.js'
 import * as MemoryGateway from './memory/SyncGateway.js'
 import * as MemoryStore from './memory/WorkspaceStore.js'
 import * as Config from './ProviderConfig.js'
 import * as Migrator from './SchemaMigrator.js'
 import * as Gateway from './SyncGateway.js'
+import * as Upkeep from './Upkeep.js'
 import * as Store from './WorkspaceStore.js'
 
-type Services = SyncGateway | WorkspaceStore | SchemaMigrator
+type Services = SyncGateway | WorkspaceStore | Memberships | UpkeepService | SchemaMigrator
 
 /** Why the services could not be had. */
 export type StartupError = InvalidSettings | DatabaseOpenError | SchemaError | StorageError
@@ -26,7 +32,8 @@ export const layerWithConfig: Layer.Layer<
   Services,
   DatabaseOpenError | SchemaError | StorageError,
   ProviderConfig
-> = Layer.mergeAll(Gateway.layer, Store.layer).pipe(
+> = Layer.mergeAll(Gateway.layer, Store.layer, Members.layer, Upkeep.layerSchedule).pipe(
+  Layer.provideMerge(Upkeep.layer),
   Layer.provideMerge(Migrator.layer),
   Layer.provide(Database.layer),
   Layer.provide(IdGenerator.layer),
@@ -39,7 +46,10 @@ export const layer: Layer.Layer<Services | ProviderConfig, StartupError> = Layer
 )
 
 /** The services without a database, for tests of programs that use them. All is gone with the layer's scope. */
-export const layerMemory: Layer.Layer<SyncGateway | WorkspaceStore> = Layer.mergeAll(
+export const layerMemory: Layer.Layer<SyncGateway | WorkspaceStore | Memberships> = Layer.mergeAll(
   MemoryGateway.layer,
-  Layer.provide(MemoryStore.layer, IdGenerator.layer),
+  Layer.mergeAll(MemoryStore.layerWithState, MemoryMembers.layer).pipe(
+    Layer.provide(StoreState.layer),
+    Layer.provide(IdGenerator.layer),
+  ),
 )

@@ -3,7 +3,7 @@
  *
  * A variable that is set but empty counts as not set: container files often pass empty ones.
  */
-import { Config, ConfigError, Effect, Either, Layer, Option } from 'effect'
+import { Config, ConfigError, Duration, Effect, Either, Layer, Option } from 'effect'
 import {
   InvalidSettings,
   journalModes,
@@ -65,9 +65,20 @@ const inTests = Config.all([text('NODE_ENV'), text('VITEST')]).pipe(
   Config.map(([nodeEnv, vitest]) => Option.contains(nodeEnv, 'test') || Option.isSome(vitest)),
 )
 
-const location = Config.all({ path: text('OR3_SQLITE_DB_PATH'), inTests }).pipe(
-  Config.mapOrFail(({ path, inTests }) => {
-    if (Option.isSome(path)) return Either.right({ dbPath: path.value, inTests })
+const positiveDuration = (value: string): Duration.Duration | undefined =>
+  Duration.decodeUnknown(value).pipe(
+    Option.filter((given) => Duration.isFinite(given) && Duration.greaterThan(given, Duration.zero)),
+    Option.getOrUndefined,
+  )
+
+const defaultRetention = Duration.days(30)
+
+const durationRule = 'only a duration such as "90 minutes", "1 hour" or "30 days"'
+
+/** The path as given; in tests there is a default. */
+const path = Config.all({ given: text('OR3_SQLITE_DB_PATH'), inTests }).pipe(
+  Config.mapOrFail(({ given, inTests }) => {
+    if (Option.isSome(given)) return Either.right({ dbPath: given.value, inTests })
     return inTests
       ? Either.right({ dbPath: ':memory:', inTests })
       : Either.left(
@@ -81,14 +92,13 @@ const location = Config.all({ path: text('OR3_SQLITE_DB_PATH'), inTests }).pipe(
 
 const ephemeral = 'the database is in memory: all data is lost when the server stops'
 
-const settings: Config.Config<ProviderSettings> = Config.all({
-  location,
-  journalMode: oneOf('OR3_SQLITE_PRAGMA_JOURNAL_MODE', 'WAL', journalModes),
-  synchronous: oneOf('OR3_SQLITE_PRAGMA_SYNCHRONOUS', 'NORMAL', synchronousLevels),
+/** Apart from the pragmas, so that what is wrong with both is told at once. */
+const location = Config.all({
+  path,
   allowInMemory: flag('OR3_SQLITE_ALLOW_IN_MEMORY'),
   strict: flag('OR3_SQLITE_STRICT'),
 }).pipe(
-  Config.mapOrFail(({ location: { dbPath, inTests }, allowInMemory, strict, ...pragmas }) => {
+  Config.mapOrFail(({ path: { dbPath, inTests }, allowInMemory, strict }) => {
     const inMemory = dbPath === ':memory:'
     if (inMemory && strict) {
       return Either.left(
@@ -103,9 +113,25 @@ const settings: Config.Config<ProviderSettings> = Config.all({
         ),
       )
     }
-    return Either.right({ dbPath, ...pragmas, warnings: inMemory && !inTests ? [ephemeral] : [] })
+    return Either.right({ dbPath, warnings: inMemory && !inTests ? [ephemeral] : [] })
   }),
 )
+
+const settings: Config.Config<ProviderSettings> = Config.all({
+  location,
+  journalMode: oneOf('OR3_SQLITE_PRAGMA_JOURNAL_MODE', 'WAL', journalModes),
+  synchronous: oneOf('OR3_SQLITE_PRAGMA_SYNCHRONOUS', 'NORMAL', synchronousLevels),
+  gcInterval: parsed(
+    'OR3_SQLITE_GC_INTERVAL',
+    Option.none<Duration.Duration>(),
+    (value) => {
+      const interval = positiveDuration(value)
+      return interval && Option.some(interval)
+    },
+    durationRule,
+  ),
+  gcRetention: parsed('OR3_SQLITE_GC_RETENTION', defaultRetention, positiveDuration, durationRule),
+}).pipe(Config.map(({ location, ...pragmas }) => ({ ...location, ...pragmas })))
 
 const problems = (error: ConfigError.ConfigError): ReadonlyArray<string> => {
   switch (error._op) {
@@ -130,4 +156,11 @@ export const layer: Layer.Layer<ProviderConfig, InvalidSettings> = Layer.effect(
 export const layerOf = (
   given: Pick<ProviderSettings, 'dbPath'> & Partial<ProviderSettings>,
 ): Layer.Layer<ProviderConfig> =>
-  Layer.succeed(ProviderConfig, { journalMode: 'WAL', synchronous: 'NORMAL', warnings: [], ...given })
+  Layer.succeed(ProviderConfig, {
+    journalMode: 'WAL',
+    synchronous: 'NORMAL',
+    gcInterval: Option.none(),
+    gcRetention: defaultRetention,
+    warnings: [],
+    ...given,
+  })

@@ -188,7 +188,7 @@ const make = Effect.gen(function* () {
           Effect.gen(function* () {
             yield* requireRole(connection, userId, workspaceId, ['owner'])
             yield* all(connection, workspaceSql.remove, [now, workspaceId])
-            yield* all(connection, workspaceSql.rehome, [{ workspaceId }])
+            yield* all(connection, workspaceSql.rehomeMembers, [{ workspaceId }])
           }),
         )
       }),

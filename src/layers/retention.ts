@@ -156,27 +156,31 @@ const trimStep = (step: Step) =>
     return { removed: old.length, done: old.length < stepSize }
   })
 
+/** Trims the log of a workspace; `retention` in seconds. */
+export const trimChangeLog = (database: Database['Type'], workspaceId: string, retention: number) =>
+  Effect.gen(function* () {
+    const cutoff = (yield* epochSeconds) - retention
+    const write = <A, E>(body: (step: Step) => Effect.Effect<A, E>) =>
+      database.write('gc change log', (connection) => body({ connection, workspaceId, cutoff }))
+    const cursors = yield* write(dropStaleCursors)
+    const entries = yield* stepwise(write(trimStep))
+    const opIds = yield* stepwise(
+      write(({ connection }) =>
+        Effect.map(
+          all(connection, retentionSql.forgetOps, [workspaceId, cutoff - retention]),
+          ({ length }) => ({ removed: length, done: length < stepSize }),
+        ),
+      ),
+    )
+    return { entries, opIds, cursors }
+  })
+
 export const gcChangeLog =
   (database: Database['Type']) =>
   (request: RetentionRequest): Effect.Effect<ChangeLogReport, GatewayError> =>
-    Effect.gen(function* () {
-      const { workspaceId, retentionSeconds } = yield* checkRetention(request)
-      const now = yield* epochSeconds
-      const cutoff = now - retentionSeconds
-      const write = <A, E>(body: (step: Step) => Effect.Effect<A, E>) =>
-        database.write('gc change log', (connection) => body({ connection, workspaceId, cutoff }))
-      const cursors = yield* write(dropStaleCursors)
-      const entries = yield* stepwise(write(trimStep))
-      const opIds = yield* stepwise(
-        write(({ connection }) =>
-          Effect.map(
-            all(connection, retentionSql.forgetOps, [workspaceId, cutoff - retentionSeconds]),
-            ({ length }) => ({ removed: length, done: length < stepSize }),
-          ),
-        ),
-      )
-      return { entries, opIds, cursors }
-    })
+    Effect.flatMap(checkRetention(request), ({ workspaceId, retentionSeconds }) =>
+      trimChangeLog(database, workspaceId, retentionSeconds),
+    )
 
 /** Looks at the passed tombstones above `position`, and removes the old ones among them. */
 const collectStep = (step: Step, position: { last: number }) =>
@@ -204,23 +208,28 @@ const collectStep = (step: Step, position: { last: number }) =>
     }
   })
 
+/** Collects the tombstones of a workspace; `retention` in seconds. */
+export const collectTombstones = (database: Database['Type'], workspaceId: string, retention: number) =>
+  Effect.gen(function* () {
+    const cutoff = (yield* epochSeconds) - retention
+    const write = <A, E>(body: (step: Step) => Effect.Effect<A, E>) =>
+      database.write('gc tombstones', (connection) => body({ connection, workspaceId, cutoff }))
+    const cursors = yield* write(dropStaleCursors)
+    const position = { last: 0 }
+    const tombstones = yield* stepwise(
+      Effect.tap(
+        write((step) => collectStep(step, position)),
+        ({ last }) => {
+          position.last = last
+        },
+      ),
+    )
+    return { tombstones, cursors }
+  })
+
 export const gcTombstones =
   (database: Database['Type']) =>
   (request: RetentionRequest): Effect.Effect<TombstoneReport, GatewayError> =>
-    Effect.gen(function* () {
-      const { workspaceId, retentionSeconds } = yield* checkRetention(request)
-      const cutoff = (yield* epochSeconds) - retentionSeconds
-      const write = <A, E>(body: (step: Step) => Effect.Effect<A, E>) =>
-        database.write('gc tombstones', (connection) => body({ connection, workspaceId, cutoff }))
-      const cursors = yield* write(dropStaleCursors)
-      const position = { last: 0 }
-      const tombstones = yield* stepwise(
-        Effect.tap(
-          write((step) => collectStep(step, position)),
-          ({ last }) => {
-            position.last = last
-          },
-        ),
-      )
-      return { tombstones, cursors }
-    })
+    Effect.flatMap(checkRetention(request), ({ workspaceId, retentionSeconds }) =>
+      collectTombstones(database, workspaceId, retentionSeconds),
+    )

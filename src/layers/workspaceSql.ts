@@ -6,6 +6,11 @@ import { Effect } from 'effect'
 import { type Role, UserNotFound, WorkspaceForbidden, WorkspaceNotFound } from '../services/WorkspaceStore.js'
 import { all } from './statement.js'
 
+/** Where a user without an active workspace goes. */
+const newHome = `(
+  SELECT w.id FROM workspace_members AS m JOIN workspaces AS w ON w.id = m.workspace_id AND w.deleted = 0
+  WHERE m.user_id = users.id ORDER BY w.created_at, w.id LIMIT 1)`
+
 export const workspaceSql = {
   account: `
     SELECT users.id, users.email, users.display_name FROM auth_accounts JOIN users ON users.id = auth_accounts.user_id
@@ -40,11 +45,23 @@ export const workspaceSql = {
   describe: `UPDATE workspaces SET description = ? WHERE id = ?`,
   remove: `UPDATE workspaces SET deleted = 1, deleted_at = ? WHERE id = ?`,
   setActive: `UPDATE users SET active_workspace_id = ? WHERE id = ?`,
-  rehome: `
-    UPDATE users SET active_workspace_id = (
-      SELECT w.id FROM workspace_members AS m JOIN workspaces AS w ON w.id = m.workspace_id AND w.deleted = 0
-      WHERE m.user_id = users.id ORDER BY w.created_at, w.id LIMIT 1)
+  /** After a workspace is gone. */
+  rehomeMembers: `
+    UPDATE users SET active_workspace_id = ${newHome}
     WHERE active_workspace_id = :workspaceId AND id IN (SELECT user_id FROM workspace_members WHERE workspace_id = :workspaceId)`,
+  /** After a membership is gone. */
+  rehomeUser: `
+    UPDATE users SET active_workspace_id = ${newHome} WHERE id = :userId AND active_workspace_id = :workspaceId`,
+
+  liveWorkspace: `SELECT id FROM workspaces WHERE id = ? AND deleted = 0`,
+  memberRole: `SELECT role FROM workspace_members WHERE workspace_id = ? AND user_id = ?`,
+  otherOwner: `SELECT user_id FROM workspace_members WHERE workspace_id = ? AND user_id <> ? AND role = 'owner' LIMIT 1`,
+  members: `
+    SELECT m.user_id, m.role, m.created_at, u.email, u.display_name
+    FROM workspace_members AS m JOIN users AS u ON u.id = m.user_id
+    WHERE m.workspace_id = ? ORDER BY m.created_at, m.user_id`,
+  setRole: `UPDATE workspace_members SET role = ? WHERE workspace_id = ? AND user_id = ?`,
+  removeMember: `DELETE FROM workspace_members WHERE workspace_id = ? AND user_id = ?`,
 }
 
 /** The first row, if there is one. */
@@ -74,6 +91,14 @@ export const requireUser = (connection: Connection, userId: string) =>
     one(connection, workspaceSql.user, [userId]),
     (row) => row !== undefined,
     () => new UserNotFound({}),
+  )
+
+/** For trusted callers, who need no membership. */
+export const requireWorkspace = (connection: Connection, workspaceId: string) =>
+  Effect.filterOrFail(
+    one(connection, workspaceSql.liveWorkspace, [workspaceId]),
+    (row) => row !== undefined,
+    () => new WorkspaceNotFound({}),
   )
 
 /** A workspace and its owner's membership. */

@@ -105,8 +105,15 @@ const unwrap = <A>(exit: Exit.Exit<A, ServiceError>): A => {
 type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
 
 const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter => {
-  /** The input as the service wants it, on behalf of the event's session. */
-  const call = <A>(event: HostEvent | undefined, input: A) => ({ ...input, caller: callerOf(event) })
+  /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
+  const call = <A>(event: HostEvent | undefined, input: A) => {
+    const caller = callerOf(event)
+    try {
+      return { ...input, caller }
+    } catch {
+      return { caller } as A & { readonly caller: typeof caller }
+    }
+  }
   return {
     id: providerId,
     pull: async (event, input) => run(gateway.pull(call(event, input))),

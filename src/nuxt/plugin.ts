@@ -19,7 +19,9 @@ const openOrExit = (): Provider => {
     return openProvider()
   } catch (error) {
     console.error(`[or3-provider-sqlite] ${error instanceof Error ? error.message : String(error)}`)
-    if (process.env.DEBUG) console.error(error)
+    // Nitro replaces the expression `process.env.DEBUG` by a constant when it builds.
+    const { DEBUG } = process.env
+    if (DEBUG) console.error(error)
     return process.exit(1)
   }
 }

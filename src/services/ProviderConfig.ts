@@ -1,7 +1,7 @@
 /**
  * The provider's settings, checked, as one value.
  */
-import { Context, Schema } from 'effect'
+import { Context, type Duration, type Option, Schema } from 'effect'
 
 export const journalModes = ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'WAL', 'OFF'] as const
 export type JournalMode = (typeof journalModes)[number]
@@ -14,6 +14,10 @@ export interface ProviderSettings {
   readonly dbPath: string
   readonly journalMode: JournalMode
   readonly synchronous: SynchronousLevel
+  /** How often the server collects garbage by itself; none when it leaves that to clients. */
+  readonly gcInterval: Option.Option<Duration.Duration>
+  /** The retention window of that collection. */
+  readonly gcRetention: Duration.Duration
   /** What an operator should know about these settings. */
   readonly warnings: ReadonlyArray<string>
 }

@@ -2,6 +2,7 @@
  * What the provider promises: tags, interfaces, domain types and typed errors. No implementation.
  */
 export { IdGenerator } from './IdGenerator.js'
+export * from './Memberships.js'
 export {
   InvalidSettings,
   type JournalMode,
@@ -16,4 +17,5 @@ export { DatabaseOpenError, StorageError, StorageReason } from './StorageError.j
 export * from './SyncDomain.js'
 export * from './SyncErrors.js'
 export * from './SyncGateway.js'
+export * from './Upkeep.js'
 export * from './WorkspaceStore.js'

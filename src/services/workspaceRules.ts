@@ -1,9 +1,9 @@
 /**
  * The rules of the workspace store's input, shared by its implementations.
  */
-import { Either } from 'effect'
+import { Either, Schema } from 'effect'
 import { isStorableId } from './opRules.js'
-import { InvalidWorkspaceInput } from './WorkspaceStore.js'
+import { InvalidWorkspaceInput, Role } from './WorkspaceStore.js'
 
 /** The name a user's first workspace is given. */
 export const defaultWorkspaceName = 'My Workspace'
@@ -13,6 +13,8 @@ export const workspaceLimits = { name: 100, description: 1_000, profile: 1_000 }
 type Checked<A> = Either.Either<A, InvalidWorkspaceInput>
 
 const refuse = (field: string, detail: string) => Either.left(new InvalidWorkspaceInput({ field, detail }))
+
+const isRole = Schema.is(Role)
 
 type Fields = Record<string, unknown>
 
@@ -54,6 +56,15 @@ export const checkMembership = (request: unknown) => {
   return Either.all({
     userId: checkId('user id', userId),
     workspaceId: checkId('workspace id', workspaceId),
+  })
+}
+
+export const checkMember = (request: unknown) => {
+  const { userId, workspaceId, role } = fields(request)
+  return Either.all({
+    userId: checkId('user id', userId),
+    workspaceId: checkId('workspace id', workspaceId),
+    role: isRole(role) ? Either.right(role) : refuse('role', `A role is one of ${Role.literals.join(', ')}.`),
   })
 }
 

@@ -12,7 +12,10 @@ import * as Database from '../../src/layers/Database.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
 import { GatewayState, layer as stateLayer } from '../../src/layers/memory/GatewayState.js'
 import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
+import * as MemoryMembers from '../../src/layers/memory/Memberships.js'
+import * as StoreState from '../../src/layers/memory/StoreState.js'
 import * as MemoryStore from '../../src/layers/memory/WorkspaceStore.js'
+import * as SqlMembers from '../../src/layers/Memberships.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/SchemaMigrator.js'
 import * as SqlGateway from '../../src/layers/SyncGateway.js'
@@ -24,15 +27,21 @@ import { type ServiceError, toHostError } from '../../src/nuxt/httpErrors.js'
 import {
   type Caller,
   type CursorRequest,
+  type Member,
+  type MemberKey,
+  Memberships,
   type OpOutcome,
   type PullPage,
   type PullRequest,
   type PushRequest,
   type RetentionRequest,
+  type Role,
   SyncGateway,
   syncedTables,
   WorkspaceStore,
 } from '../../src/services/index.js'
+
+export type SubjectName = 'memory' | 'sqlite memory' | 'sqlite file' | 'adapters'
 
 export type Verdict =
   | { readonly kind: 'applied'; readonly opId: string; readonly version: number }
@@ -86,6 +95,14 @@ export interface WorkspaceView {
   readonly cursors: ReadonlyArray<{ readonly deviceId: string; readonly version: number }>
 }
 
+/** The memberships as promises, which reject with the service's own typed errors. */
+export interface MembershipCalls {
+  addMember(request: MemberKey & { readonly role: Role }): Promise<void>
+  setRole(request: MemberKey & { readonly role: Role }): Promise<void>
+  removeMember(request: MemberKey): Promise<void>
+  listMembers(workspaceId: string): Promise<ReadonlyArray<Member>>
+}
+
 export interface Subject {
   readonly name: SubjectName
   /** The database file, where there is one. */
@@ -98,6 +115,8 @@ export interface Subject {
   gcChangeLog(request: RetentionRequest): Promise<void>
   gcTombstones(request: RetentionRequest): Promise<void>
   readonly store: AuthWorkspaceStore
+  /** No adapter of the host's: beside the adapters it is a second connection to the same file. */
+  readonly memberships: MembershipCalls
   view(workspaceId: string): Promise<WorkspaceView>
   close(): Promise<void>
 }
@@ -228,9 +247,26 @@ const runner =
     throw new Refused(statusCode, message)
   }
 
+const membershipCalls = (
+  members: Memberships['Type'],
+  runtime: ManagedRuntime.ManagedRuntime<never, any>,
+): MembershipCalls => {
+  const run = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
+    const exit = await runtime.runPromiseExit(effect)
+    if (Exit.isSuccess(exit)) return exit.value
+    throw Cause.squash(exit.cause)
+  }
+  return {
+    addMember: (request) => run(members.addMember(request)),
+    setRole: (request) => run(members.setRole(request)),
+    removeMember: (request) => run(members.removeMember(request)),
+    listMembers: (workspaceId) => run(members.listMembers(workspaceId)),
+  }
+}
+
 const fromServices = async <R>(
   name: SubjectName,
-  layer: Layer.Layer<SyncGateway | WorkspaceStore | R, any>,
+  layer: Layer.Layer<SyncGateway | WorkspaceStore | Memberships | R, any>,
   view: (context: Context.Context<R>, run: ReturnType<typeof runner>) => Subject['view'],
   file?: string,
   cleanUp: () => void = () => {},
@@ -261,6 +297,7 @@ const fromServices = async <R>(
       removeWorkspace: (membership) => run(store.removeWorkspace(membership)),
       setActiveWorkspace: (membership) => run(store.setActiveWorkspace(membership)),
     },
+    memberships: membershipCalls(Context.get(context, Memberships), runtime),
     view: view(context as Context.Context<R>, run as never),
     close: async () => {
       await runtime.dispose()
@@ -271,7 +308,7 @@ const fromServices = async <R>(
 
 /** Every service on SQLite, with the database at hand. */
 export const sqlLayer = (dbPath: string) =>
-  Layer.mergeAll(SqlGateway.layer, SqlStore.layer).pipe(
+  Layer.mergeAll(SqlGateway.layer, SqlStore.layer, SqlMembers.layer).pipe(
     Layer.provideMerge(Migrator.layer),
     Layer.provideMerge(Database.layer),
     Layer.provide(Config.layerOf({ dbPath, synchronous: 'OFF' })),
@@ -297,18 +334,19 @@ export const temporaryFolder = () => {
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
-const eventOf = (caller: Caller | undefined) =>
-  caller === undefined
-    ? {}
-    : {
-        context: {
-          __or3_session_context_test: {
-            authenticated: true,
-            user: { id: caller.userId },
-            workspace: { id: caller.workspaceId, name: 'test' },
-          },
-        },
-      }
+const eventOf = (caller: Caller | undefined) => {
+  if (caller === undefined) return {}
+  const { userId, workspaceId } = Object(caller) as Partial<Caller>
+  return {
+    context: {
+      __or3_session_context_test: {
+        authenticated: true,
+        user: { id: userId },
+        workspace: { id: workspaceId, name: 'test' },
+      },
+    },
+  }
+}
 
 const asRefused = async <A>(promise: Promise<A>): Promise<A> => {
   try {
@@ -331,8 +369,21 @@ const throughAdapters = (): Promise<Subject> => {
       (...args: ReadonlyArray<never>) => asRefused((method as (...args: any) => Promise<unknown>)(...args)),
     ]),
   ) as unknown as AuthWorkspaceStore
-  const split = <A extends { readonly caller?: Caller | undefined }>({ caller, ...input }: A) =>
-    [eventOf(caller), input] as const
+  /** The event and the input, of whatever was given. */
+  const split = <A extends { readonly caller?: Caller | undefined }>(request: A) => {
+    try {
+      const { caller, ...input } = request
+      return [eventOf(caller), input] as const
+    } catch {
+      return [{}, request] as const
+    }
+  }
+  /** Opened at the first use: most suites have none. */
+  let second: ManagedRuntime.ManagedRuntime<Memberships, any> | undefined
+  const memberships = async (): Promise<MembershipCalls> => {
+    second ??= ManagedRuntime.make(Layer.provide(sqlLayer(file), Logger.remove(Logger.defaultLogger)))
+    return membershipCalls(await second.runPromise(Memberships), second)
+  }
   return Promise.resolve({
     name: 'adapters',
     file,
@@ -349,6 +400,12 @@ const throughAdapters = (): Promise<Subject> => {
     gcChangeLog: async (request) => asRefused(gateway.gcChangeLog(...split(request))),
     gcTombstones: async (request) => asRefused(gateway.gcTombstones(...split(request))),
     store,
+    memberships: {
+      addMember: async (request) => (await memberships()).addMember(request),
+      setRole: async (request) => (await memberships()).setRole(request),
+      removeMember: async (request) => (await memberships()).removeMember(request),
+      listMembers: async (workspaceId) => (await memberships()).listMembers(workspaceId),
+    },
     view: (workspaceId) => {
       const database = new Sqlite(file, { readonly: true })
       try {
@@ -358,19 +415,23 @@ const throughAdapters = (): Promise<Subject> => {
       }
     },
     close: async () => {
+      await second?.dispose()
       await provider.close()
       remove()
     },
   })
 }
 
-const openers = {
+const openers: Record<SubjectName, () => Promise<Subject>> = {
   memory: () =>
     fromServices<GatewayState>(
       'memory',
       Layer.mergeAll(
         Layer.provideMerge(MemoryGateway.layerWithState, stateLayer),
-        Layer.provide(MemoryStore.layer, IdGenerator.layer),
+        Layer.mergeAll(MemoryStore.layerWithState, MemoryMembers.layer).pipe(
+          Layer.provide(StoreState.layer),
+          Layer.provide(IdGenerator.layer),
+        ),
       ),
       (context) => (workspaceId) =>
         Promise.resolve(viewOfState(Context.get(context, GatewayState), workspaceId)),
@@ -381,9 +442,7 @@ const openers = {
     return onSql('sqlite file', join(folder, 'test.db'), remove)
   },
   adapters: throughAdapters,
-} satisfies Record<string, () => Promise<Subject>>
-
-export type SubjectName = keyof typeof openers
+}
 
 export const subjectNames = Object.keys(openers) as ReadonlyArray<SubjectName>
 

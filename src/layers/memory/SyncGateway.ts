@@ -20,8 +20,8 @@ const recordKey = ({ tableName, pk }: CheckedOp) => `${tableName}\0${pk}`
 const parse = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json))
 
 /** Whose notification a put makes it; null for nobody's in particular. */
-const ownerOf = ({ tableName, operation, payloadJson }: CheckedOp): string | null => {
-  if (tableName !== 'notifications' || operation !== 'put') return null
+const ownerOf = ({ tableName, payloadJson }: CheckedOp): string | null => {
+  if (tableName !== 'notifications') return null
   const { user_id: owner } = parse(payloadJson) as { readonly user_id?: unknown }
   return typeof owner === 'string' ? owner : null
 }
@@ -53,7 +53,8 @@ const pushOp = (
     return new OpAccepted({ opId, serverVersion: version, applied: false, ...payloadOf(row.op) })
   }
   if (op.operation === 'delete') {
-    state.rows.set(key, { op, version, userId: row?.userId ?? userId ?? null })
+    const deletedBy = op.tableName === 'notifications' ? (userId ?? null) : null
+    state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy })
     state.tombstones.set(key, { clock: op.clock, hlc: op.hlc, opId, version, at })
   } else {
     state.rows.set(key, { op, version, userId: ownerOf(op) })

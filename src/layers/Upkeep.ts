@@ -1,0 +1,79 @@
+/**
+ * Upkeep on SQLite, and the schedule that runs it inside the server.
+ */
+import { Duration, Effect, Layer, Option } from 'effect'
+import { ProviderConfig } from '../services/ProviderConfig.js'
+import { SchemaMigrator } from '../services/SchemaMigrator.js'
+import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
+import { Database } from './Database.js'
+import { collectTombstones, trimChangeLog } from './retention.js'
+import { all } from './statement.js'
+
+const none: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
+
+const make = Effect.gen(function* () {
+  yield* SchemaMigrator
+  const database = yield* Database
+
+  const allWorkspaces = database.read('upkeep', (connection) =>
+    Effect.map(
+      all<{ workspace_id: string }>(connection, 'SELECT workspace_id FROM server_version_counter'),
+      (rows) => rows.map((row) => row.workspace_id),
+    ),
+  )
+
+  return Upkeep.of({
+    collect: ({ retention, workspaceId }) =>
+      Effect.gen(function* () {
+        const seconds = Duration.toSeconds(retention)
+        const workspaces = workspaceId === undefined ? yield* allWorkspaces : [workspaceId]
+        return yield* Effect.reduce(workspaces, none, (total, id) =>
+          Effect.gen(function* () {
+            // Tombstones first: both remove stale cursors, and a trimmed log needs no tombstones.
+            const collected = yield* collectTombstones(database, id, seconds)
+            const trimmed = yield* trimChangeLog(database, id, seconds)
+            return {
+              workspaces: total.workspaces + 1,
+              entries: total.entries + trimmed.entries,
+              tombstones: total.tombstones + collected.tombstones,
+              opIds: total.opIds + trimmed.opIds,
+              cursors: total.cursors + collected.cursors + trimmed.cursors,
+            }
+          }),
+        )
+      }),
+
+    tidy: database.read('upkeep', (connection) =>
+      Effect.zipRight(
+        all(connection, 'PRAGMA wal_checkpoint(TRUNCATE)'),
+        Effect.asVoid(all(connection, 'PRAGMA optimize')),
+      ),
+    ),
+  })
+})
+
+export const layer: Layer.Layer<Upkeep, never, Database | SchemaMigrator> = Layer.effect(Upkeep, make)
+
+const round = (retention: Duration.Duration) =>
+  Effect.gen(function* () {
+    const upkeep = yield* Upkeep
+    const { workspaces, entries, tombstones, cursors } = yield* upkeep.collect({ retention })
+    yield* upkeep.tidy
+    yield* Effect.logInfo(
+      `upkeep of ${workspaces} workspaces: removed ${entries} log entries, ${tombstones} tombstones and ${cursors} stale cursors`,
+    )
+  }).pipe(
+    // The next round may find the disk free or the lock released.
+    Effect.catchTag('StorageError', (error) =>
+      Effect.logWarning(`upkeep failed, and will try again: ${error.message}`),
+    ),
+  )
+
+/** Runs upkeep every `gcInterval` of the settings while the layer lives; does nothing without one. */
+export const layerSchedule: Layer.Layer<never, never, Upkeep | ProviderConfig> = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const { gcInterval, gcRetention } = yield* ProviderConfig
+    if (Option.isNone(gcInterval)) return
+    yield* round(gcRetention).pipe(Effect.delay(gcInterval.value), Effect.forever, Effect.forkScoped)
+  }),
+)

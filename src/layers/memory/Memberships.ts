@@ -1,0 +1,81 @@
+/**
+ * Memberships in memory: the rules written for clarity. Every call is one synchronous step, so it is atomic as it stands.
+ */
+import { Effect, Either, Layer } from 'effect'
+import { AlreadyMember, LastOwner, MemberNotFound, Memberships } from '../../services/Memberships.js'
+import { checkId, checkMember, checkMembership } from '../../services/workspaceRules.js'
+import { epochSeconds } from '../time.js'
+import { rehome, requireUser, requireWorkspace, StoreState, type Workspace } from './StoreState.js'
+
+const make = Effect.gen(function* () {
+  const state = yield* StoreState
+
+  const requireMember = ({ members }: Workspace, userId: string) =>
+    Either.fromNullable(members.get(userId), () => new MemberNotFound({}))
+
+  /** Fails for the only owner. */
+  const requireOtherOwner = ({ members }: Workspace, userId: string) =>
+    [...members].some(([id, { role }]) => id !== userId && role === 'owner')
+      ? Either.void
+      : Either.left(new LastOwner({}))
+
+  return Memberships.of({
+    addMember: (request) =>
+      Effect.flatMap(epochSeconds, (since) =>
+        Either.gen(function* () {
+          const { workspaceId, userId, role } = yield* checkMember(request)
+          const { members } = yield* requireWorkspace(state, workspaceId)
+          yield* requireUser(state, userId)
+          const known = members.get(userId)
+          if (known === undefined) members.set(userId, { role, since })
+          else if (known.role !== role) yield* Either.left(new AlreadyMember({ role: known.role }))
+        }),
+      ),
+
+    setRole: (request) =>
+      Effect.suspend(() =>
+        Either.gen(function* () {
+          const { workspaceId, userId, role } = yield* checkMember(request)
+          const workspace = yield* requireWorkspace(state, workspaceId)
+          const known = yield* requireMember(workspace, userId)
+          if (known.role === role) return
+          if (known.role === 'owner') yield* requireOtherOwner(workspace, userId)
+          workspace.members.set(userId, { ...known, role })
+        }),
+      ),
+
+    removeMember: (request) =>
+      Effect.suspend(() =>
+        Either.gen(function* () {
+          const { workspaceId, userId } = yield* checkMembership(request)
+          const workspace = yield* requireWorkspace(state, workspaceId)
+          const { role } = yield* requireMember(workspace, userId)
+          if (role === 'owner') yield* requireOtherOwner(workspace, userId)
+          workspace.members.delete(userId)
+          rehome(state, state.users.get(userId)!, workspaceId)
+        }),
+      ),
+
+    listMembers: (id) =>
+      Effect.suspend(() =>
+        Either.gen(function* () {
+          const { members } = yield* requireWorkspace(state, yield* checkId('workspace id', id))
+          return [...members]
+            .map(([userId, { role, since }]) => {
+              const { email, displayName } = state.users.get(userId)!
+              return {
+                userId,
+                role,
+                memberSince: since,
+                ...(email === null ? {} : { email }),
+                ...(displayName === null ? {} : { displayName }),
+              }
+            })
+            .sort((a, b) => a.memberSince - b.memberSince || (a.userId < b.userId ? -1 : 1))
+        }),
+      ),
+  })
+})
+
+/** On the state of the in-memory workspace store. */
+export const layer: Layer.Layer<Memberships, never, StoreState> = Layer.effect(Memberships, make)

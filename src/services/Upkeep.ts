@@ -1,0 +1,31 @@
+/**
+ * Keeping a database small: garbage collection of all workspaces, and what SQLite itself wants done now and then.
+ */
+import { Context, type Duration, type Effect } from 'effect'
+import type { StorageError } from './StorageError.js'
+
+export interface UpkeepReport {
+  /** Workspaces looked at. */
+  readonly workspaces: number
+  /** Log entries removed. */
+  readonly entries: number
+  /** Tombstones removed, and the payloads of their rows erased. */
+  readonly tombstones: number
+  /** Op ids forgotten. */
+  readonly opIds: number
+  /** Stale device cursors removed. */
+  readonly cursors: number
+}
+
+export class Upkeep extends Context.Tag('or3-provider-sqlite/Upkeep')<
+  Upkeep,
+  {
+    /** Collects what is older than `retention`, in one workspace after another or in the one that is named. */
+    readonly collect: (options: {
+      readonly retention: Duration.DurationInput
+      readonly workspaceId?: string | undefined
+    }) => Effect.Effect<UpkeepReport, StorageError>
+    /** Copies the write-ahead log back into the database file and empties it; refreshes the query planner's figures. */
+    readonly tidy: Effect.Effect<void, StorageError>
+  }
+>() {}

@@ -1,0 +1,180 @@
+/**
+ * Every layer against the executable specification: the same random commands to both, and every answer and the whole state
+ * compared after each.
+ */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Caller, PendingOp } from '../../src/services/index.js'
+import { altered, opPool, reordered, tables } from '../support/arbitraries.js'
+import { put } from '../support/ops.js'
+import { cases, fc, patience } from '../support/property.js'
+import { Refused, selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
+
+interface Pick {
+  readonly slot: number
+  readonly as: 'itself' | 'altered' | 'reordered' | 'invalid'
+}
+
+type Command =
+  | {
+      readonly type: 'push'
+      readonly workspace: string
+      readonly picks: ReadonlyArray<Pick>
+      readonly user: string | null
+    }
+  | {
+      readonly type: 'pull'
+      readonly workspace: string
+      readonly cursor: number
+      readonly limit: number
+      readonly tables: ReadonlyArray<string> | undefined
+      readonly user: string | null
+    }
+  | { readonly type: 'cursor'; readonly workspace: string; readonly device: string; readonly version: number }
+  | { readonly type: 'gcLog' | 'gcTombstones'; readonly workspace: string; readonly retention: number }
+  | { readonly type: 'tick'; readonly seconds: number }
+
+const workspace = fc.constantFrom('w1', 'w1', 'w2')
+const user = fc.constantFrom(null, null, 'ann', 'bob')
+const slots = 14
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant('push' as const),
+      workspace,
+      user,
+      picks: fc.array(
+        fc.record({
+          slot: fc.nat(slots - 1),
+          as: fc.constantFrom<Pick['as']>('itself', 'itself', 'itself', 'altered', 'reordered', 'invalid'),
+        }),
+        { maxLength: 6 },
+      ),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant('pull' as const),
+      workspace,
+      user,
+      cursor: fc.nat(20),
+      limit: fc.constantFrom(1, 2, 3, 100),
+      tables: fc.option(fc.subarray([...tables, 'unknown']), { nil: undefined }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant('cursor' as const),
+      workspace,
+      device: fc.constantFrom('d1', 'd2', 'd3'),
+      version: fc.nat(20),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constantFrom('gcLog' as const, 'gcTombstones' as const),
+      workspace,
+      retention: fc.constantFrom(1, 10, 100, 0.5),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant('tick' as const), seconds: fc.constantFrom(1, 5, 11, 150, -7) }),
+  },
+)
+
+const picked = (pool: ReadonlyArray<PendingOp>, { slot, as }: Pick): PendingOp => {
+  const op = pool[slot]!
+  switch (as) {
+    case 'itself':
+      return op
+    case 'altered':
+      return altered(op)
+    case 'reordered':
+      return reordered(op)
+    case 'invalid':
+      return put({ id: op.stamp.opId, pk: '' })
+  }
+}
+
+const callerIn = (workspaceId: string, userId: string | null): Caller | undefined =>
+  userId === null ? undefined : { userId, workspaceId }
+
+const answer = async (
+  subject: Subject,
+  pool: ReadonlyArray<PendingOp>,
+  command: Command,
+): Promise<unknown> => {
+  if (command.type === 'tick') return undefined
+  const scope = { scope: { workspaceId: command.workspace } }
+  switch (command.type) {
+    case 'push':
+      return subject.push({
+        ...scope,
+        caller: callerIn(command.workspace, command.user),
+        ops: command.picks.map((pick) => picked(pool, pick)),
+      })
+    case 'pull':
+      return subject.pull({
+        ...scope,
+        caller: callerIn(command.workspace, command.user),
+        cursor: command.cursor,
+        limit: command.limit,
+        tables: command.tables,
+      })
+    case 'cursor':
+      return subject.updateCursor({ ...scope, deviceId: command.device, version: command.version })
+    case 'gcLog':
+      return subject.gcChangeLog({ ...scope, retentionSeconds: command.retention })
+    case 'gcTombstones':
+      return subject.gcTombstones({ ...scope, retentionSeconds: command.retention })
+  }
+}
+
+/** Runs the commands on both and compares all there is to compare. */
+const sameAsModel = (
+  name: Parameters<typeof withSubject>[0],
+  pool: ReadonlyArray<PendingOp>,
+  commands: ReadonlyArray<Command>,
+) =>
+  withSubject('memory', (model) =>
+    withSubject(name, async (subject) => {
+      for (const command of commands) {
+        if (command.type === 'tick') vi.setSystemTime(Date.now() + command.seconds * 1_000)
+        const expected = await answer(model, pool, command)
+        expect(await answer(subject, pool, command), JSON.stringify(command)).toEqual(expected)
+        for (const id of ['w1', 'w2']) expect(await subject.view(id)).toEqual(await model.view(id))
+      }
+    }),
+  )
+
+describe.each(selectedSubjects())('%s against the model', (name) => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date'], now: 1_700_000_000_000 })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it(
+    'answers and ends alike under random commands',
+    () =>
+      fc.assert(
+        fc.asyncProperty(opPool(slots), fc.array(command, { maxLength: 25 }), async (pool, commands) => {
+          vi.setSystemTime(1_700_000_000_000)
+          await sameAsModel(name, pool, commands)
+        }),
+        cases(name === 'memory' ? 20 : 150),
+      ),
+    patience(120_000),
+  )
+
+  it('fails loudly on a call that breaks a rule, as the model does', () =>
+    withSubject(name, async (subject) => {
+      await expect(subject.pull({ scope: { workspaceId: '' }, cursor: 0 })).rejects.toBeInstanceOf(Refused)
+    }))
+})

@@ -1,0 +1,58 @@
+/**
+ * Random ops and histories. Pools are small on purpose, so that keys, clocks, ids and clients meet again and again.
+ */
+import type { PendingOp } from '../../src/services/index.js'
+import { fc } from './property.js'
+
+export const tables = ['messages', 'threads', 'file_meta', 'notifications'] as const
+
+/** Equal and different readings; code-unit order differs from any locale's. */
+const hlcs = ['000000001:000:node0001', '000000001:000:Node0001', '000000002:000:a', 'B', 'a']
+
+const payloads = fc
+  .oneof(
+    { weight: 3, arbitrary: fc.record({ text: fc.constantFrom('x', 'y', 'ü😀', '') }) },
+    { weight: 1, arbitrary: fc.constant({}) },
+    {
+      weight: 1,
+      arbitrary: fc.dictionary(fc.string(), fc.jsonValue() as fc.Arbitrary<unknown>, { maxKeys: 3 }),
+    },
+  )
+  .map((payload) => {
+    const reserved = new Set(['_id', 'id', 'hash', 'workspace_id', 'user_id'])
+    return Object.fromEntries(Object.entries(payload).filter(([key]) => !reserved.has(key)))
+  })
+
+/** Ops with the ids `op-0`, `op-1`, … in a shuffled revision order. */
+export const opPool = (size: number): fc.Arbitrary<ReadonlyArray<PendingOp>> =>
+  fc
+    .array(
+      fc.record({
+        table: fc.constantFrom(...tables),
+        pk: fc.constantFrom('a', 'b', 'c\'"😀'),
+        operation: fc.constantFrom('put' as const, 'put' as const, 'delete' as const),
+        clock: fc.constantFrom(0, 1, 1, 2, 2, 3, Number.MAX_SAFE_INTEGER),
+        hlc: fc.constantFrom(...hlcs),
+        device: fc.constantFrom('d1', 'd2'),
+        payload: payloads,
+      }),
+      { minLength: size, maxLength: size },
+    )
+    .map((parts) =>
+      parts.map(({ table, pk, operation, clock, hlc, device, payload }, index) => ({
+        tableName: table,
+        operation,
+        pk,
+        ...(operation === 'put' ? { payload } : {}),
+        stamp: { opId: `op-${index}`, hlc, clock, deviceId: device },
+      })),
+    )
+
+/** The same op with one field changed: the same id, other content. */
+export const altered = (op: PendingOp): PendingOp => ({ ...op, stamp: { ...op.stamp, deviceId: 'altered' } })
+
+/** The same op as other JSON text: keys in reverse order. */
+export const reordered = (op: PendingOp): PendingOp =>
+  op.payload === undefined
+    ? op
+    : { ...op, payload: Object.fromEntries(Object.entries(op.payload as object).reverse()) }

@@ -1,0 +1,122 @@
+/**
+ * The package as users get it: packed, installed from the tarball outside this tree, and built into a Nuxt host.
+ *
+ * Each step takes up to minutes, so it is done once per test run, by the test file that asks first.
+ */
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inject } from 'vitest'
+import { root, run } from './run.js'
+
+const require = createRequire(import.meta.url)
+const packageJsonOf = (name: string) => require.resolve(`${name}/package.json`)
+const versionOf = (name: string) =>
+  (JSON.parse(readFileSync(packageJsonOf(name), 'utf8')) as { version: string }).version
+
+/** Lets the first caller of all processes make a folder; the others wait for it, or fail with it. */
+const once = async (name: string, make: (folder: string) => Promise<unknown>): Promise<string> => {
+  const folder = join(inject('workDir'), name)
+  const [done, failed] = [`${folder}.done`, `${folder}.failed`]
+  try {
+    mkdirSync(folder)
+  } catch {
+    while (!existsSync(done) && !existsSync(failed)) await sleep(100)
+    if (existsSync(failed))
+      throw new Error(`${name} failed in another test file:\n${readFileSync(failed, 'utf8')}`)
+    return folder
+  }
+  try {
+    await make(folder)
+    writeFileSync(done, '')
+  } catch (error) {
+    writeFileSync(failed, String(error))
+    throw error
+  }
+  return folder
+}
+
+export interface Packed {
+  readonly tarball: string
+  /** The packed files, as paths within the package. */
+  readonly files: ReadonlyArray<string>
+}
+
+/** The package of the tree as it is now, built and packed. */
+export const packed = async (): Promise<Packed> => {
+  const folder = await once('packed', async (folder) => {
+    const report = await run('npm', ['pack', '--json', '--pack-destination', folder])
+    // The build speaks first.
+    writeFileSync(join(folder, 'report.json'), report.slice(report.search(/^\[/m)))
+  })
+  const [{ filename, files }] = JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')) as [
+    { filename: string; files: ReadonlyArray<{ path: string }> },
+  ]
+  return { tarball: join(folder, filename), files: files.map(({ path }) => path) }
+}
+
+/** Offers the driver's binary that this tree runs on as a prebuilt one, else each install compiles it for minutes. */
+const prebuiltDriver = () =>
+  once('prebuilt', async (folder) => {
+    const { modules } = process.versions
+    const target = `node-v${modules}-${process.platform}-${process.arch}`
+    const archive = `better-sqlite3-v${versionOf('better-sqlite3')}-${target}.tar.gz`
+    await run('tar', ['-czf', join(folder, archive), 'build/Release/better_sqlite3.node'], {
+      cwd: dirname(packageJsonOf('better-sqlite3')),
+    })
+  })
+
+/** Installs the tarball, with other packages beside it if need be, into a folder. */
+const install = async (folder: string, dependencies: Readonly<Record<string, string>> = {}) => {
+  const { tarball } = await packed()
+  cpSync(tarball, join(folder, basename(tarball)))
+  const manifest = {
+    private: true,
+    type: 'module',
+    dependencies: { 'or3-provider-sqlite': `file:./${basename(tarball)}`, ...dependencies },
+    allowScripts: { 'better-sqlite3': true, esbuild: true, 'msgpackr-extract': false },
+  }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline'], {
+    cwd: folder,
+    env: { npm_config_better_sqlite3_local_prebuilds: await prebuiltDriver() },
+  })
+}
+
+/** A folder that has the package installed, and nothing else but its dependencies. */
+export const plainConsumer = (): Promise<string> => once('consumer', (folder) => install(folder))
+
+export interface BuiltHost {
+  /** The `.output` folder, moved away from where it was built: no `node_modules` is found from there. */
+  readonly output: string
+  /** The host's sources and its `node_modules`, moved as well, so that no path of the build leads anywhere. */
+  readonly project: string
+  /** The database that the environment named during the build. */
+  readonly databaseAtBuild: string
+}
+
+/** The playground, installed from the tarball and built for production. */
+export const builtHost = async (): Promise<BuiltHost> => {
+  const folder = await once('host', async (folder) => {
+    const building = join(folder, 'building')
+    mkdirSync(building)
+    cpSync(join(root, 'playground'), building, {
+      recursive: true,
+      filter: (source) => !/^(\.nuxt|\.output|\.data|node_modules)$/.test(basename(source)),
+    })
+    await install(building, { nuxt: versionOf('nuxt') })
+    await run('npx', ['--no-install', 'nuxt', 'build'], {
+      cwd: building,
+      env: { NUXT_TELEMETRY_DISABLED: '1', OR3_SQLITE_DB_PATH: join(folder, 'at-build.db') },
+    })
+    mkdirSync(join(folder, 'deployed'))
+    renameSync(join(building, '.output'), join(folder, 'deployed/.output'))
+    renameSync(building, join(folder, 'project'))
+  })
+  return {
+    output: join(folder, 'deployed/.output'),
+    project: join(folder, 'project'),
+    databaseAtBuild: join(folder, 'at-build.db'),
+  }
+}

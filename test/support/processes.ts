@@ -1,0 +1,112 @@
+/**
+ * Real node processes that run this package, for what only processes can show: locks between them, exit codes, signals.
+ */
+import { spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { temporaryFolder } from './subjects.js'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+const sources = (folder: string): ReadonlyArray<string> =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((file) => join(folder, file))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+
+/** What a host's build replaces in the plugin: its aliases, and `import.meta.prerender`. */
+const asBuiltByHost = (code: string, prerender: boolean): string =>
+  code
+    .replace(/'(#imports|~~\/[^']*)'/g, `'../../host.js'`)
+    .replaceAll('import.meta.prerender', String(prerender))
+
+export interface Outcome {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Started {
+  /** Resolves when the process has printed a line that holds the text. */
+  printed(text: string): Promise<void>
+  send(line: string): void
+  stop(signal: NodeJS.Signals): void
+  readonly outcome: Promise<Outcome>
+}
+
+/**
+ * The package as JavaScript in a folder of its own, so that nothing depends on an earlier build. Scripts run in that folder:
+ * they import `./src/nuxt/adapters.js` and so on, and `./host.js` is the host's stand-in.
+ */
+export const buildForProcesses = ({ prerender = false } = {}) => {
+  const { folder, remove } = temporaryFolder()
+  for (const file of [...sources('src'), ...sources('migrations')]) {
+    const { outputText } = ts.transpileModule(readFileSync(join(root, file), 'utf8'), {
+      compilerOptions: {
+        target: ts.ScriptTarget.ES2022,
+        module: ts.ModuleKind.ESNext,
+        verbatimModuleSyntax: true,
+      },
+    })
+    const target = join(folder, file.replace(/\.ts$/, '.js'))
+    mkdirSync(dirname(target), { recursive: true })
+    writeFileSync(target, asBuiltByHost(outputText, prerender))
+  }
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  writeFileSync(
+    join(folder, 'host.js'),
+    `export const host = { config: JSON.parse(process.env.HOST_CONFIG ?? '{}'), stores: [], gateways: [] }
+     export const registerAuthWorkspaceStore = (item) => host.stores.push(item)
+     export const registerSyncGatewayAdapter = (item) => host.gateways.push(item)
+     export const useRuntimeConfig = () => host.config
+     export const defineNitroPlugin = (plugin) => plugin`,
+  )
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  let scripts = 0
+
+  /** Starts a process that runs the script. Its environment has what is given, and nothing that marks a test or configures us. */
+  const start = (script: string, env: Record<string, string> = {}): Started => {
+    const file = join(folder, `script-${++scripts}.js`)
+    writeFileSync(file, script)
+    const inherited = Object.entries(process.env).filter(
+      ([name]) => !/^(OR3_|VITEST|NODE_ENV$|DEBUG$|FORCE_COLOR$)/.test(name),
+    )
+    const child = spawn(process.execPath, [file], {
+      cwd: folder,
+      env: { ...Object.fromEntries(inherited), ...env },
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+    const outcome = new Promise<Outcome>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+    })
+    return {
+      outcome,
+      printed: (text) =>
+        new Promise((resolve, reject) => {
+          const look = () => {
+            if (!stdout.includes(text)) return
+            child.stdout.off('data', look)
+            resolve()
+          }
+          child.stdout.on('data', look)
+          look()
+          void outcome.then(() => reject(new Error(`ended without printing "${text}": ${stderr || stdout}`)))
+        }),
+      send: (line) => child.stdin.write(`${line}\n`),
+      stop: (signal) => child.kill(signal),
+    }
+  }
+
+  return {
+    folder,
+    start,
+    run: (script: string, env?: Record<string, string>) => start(script, env).outcome,
+    remove,
+  }
+}
