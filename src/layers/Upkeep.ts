@@ -45,8 +45,8 @@ const make = Effect.gen(function* () {
 
     tidy: database.read('upkeep', (connection) =>
       Effect.zipRight(
-        all(connection, 'PRAGMA wal_checkpoint(TRUNCATE)'),
-        Effect.asVoid(all(connection, 'PRAGMA optimize')),
+        all(connection, 'PRAGMA optimize'),
+        Effect.asVoid(all(connection, 'PRAGMA wal_checkpoint(TRUNCATE)')),
       ),
     ),
   })

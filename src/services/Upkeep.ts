@@ -25,7 +25,7 @@ export class Upkeep extends Context.Tag('or3-provider-sqlite/Upkeep')<
       readonly retention: Duration.DurationInput
       readonly workspaceId?: string | undefined
     }) => Effect.Effect<UpkeepReport, StorageError>
-    /** Copies the write-ahead log back into the database file and empties it; refreshes the query planner's figures. */
+    /** Refreshes the query planner's figures; copies the write-ahead log back into the database file and empties it. */
     readonly tidy: Effect.Effect<void, StorageError>
   }
 >() {}

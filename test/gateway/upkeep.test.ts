@@ -1,0 +1,155 @@
+/**
+ * Upkeep inside the server: what a round does, and when rounds run.
+ */
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from '@effect/vitest'
+import { Duration, Effect, Layer, Logger, Option, TestClock } from 'effect'
+import { Database } from '../../src/layers/Database.js'
+import { layerOf } from '../../src/layers/ProviderConfig.js'
+import { layerSchedule, layer as upkeepLayer } from '../../src/layers/Upkeep.js'
+import { all } from '../../src/layers/statement.js'
+import { SyncGateway, Upkeep } from '../../src/services/index.js'
+import { del, put, scope } from '../support/ops.js'
+import { sqlLayer, temporaryFolder } from '../support/subjects.js'
+
+const services = (dbPath = ':memory:') => Layer.provideMerge(upkeepLayer, sqlLayer(dbPath))
+
+/** Collection steps let the event loop turn, so a round that the test clock started needs real turns to end. */
+const turnsUntil = (done: () => boolean) =>
+  Effect.promise(async () => {
+    for (let turn = 0; turn < 1_000 && !done(); turn++) await new Promise((resume) => setImmediate(resume))
+  })
+
+const lines: Array<string> = []
+const collectLogs = Logger.replace(
+  Logger.defaultLogger,
+  Logger.make(({ message }) => {
+    lines.push(String(message))
+  }),
+)
+
+const history = (workspaceId: string) =>
+  Effect.gen(function* () {
+    const gateway = yield* SyncGateway
+    yield* gateway.push({
+      ...scope(workspaceId),
+      ops: [put(), put({ clock: 2 }), del({ pk: 'x' }), put({ clock: 3 })],
+    })
+    return gateway.updateCursor({ ...scope(workspaceId), deviceId: 'd', version: 4 })
+  })
+
+const logLength = Effect.flatMap(Database, ({ read }) =>
+  Effect.map(
+    read('test', (connection) => all<{ n: number }>(connection, 'SELECT count(*) AS n FROM change_log')),
+    ([row]) => row!.n,
+  ),
+)
+
+describe('upkeep', () => {
+  it.scoped('collects all workspaces one after another, or the one that is named', () =>
+    Effect.gen(function* () {
+      const upkeep = yield* Upkeep
+      const reports = [yield* history('w1'), yield* history('w2')]
+      yield* TestClock.adjust('31 days')
+      yield* Effect.all(reports)
+      const retention = Duration.days(30)
+      expect(yield* upkeep.collect({ retention, workspaceId: 'w2' })).toEqual({
+        workspaces: 1,
+        entries: 3,
+        tombstones: 1,
+        opIds: 0,
+        cursors: 0,
+      })
+      expect(yield* upkeep.collect({ retention })).toMatchObject({ workspaces: 2, entries: 3, tombstones: 1 })
+      expect(yield* upkeep.collect({ retention })).toMatchObject({ workspaces: 2, entries: 0, tombstones: 0 })
+      expect(yield* logLength).toBe(2)
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.scoped('empties the write-ahead log', () => {
+    const { folder, remove } = temporaryFolder()
+    const file = join(folder, 'test.db')
+    return Effect.gen(function* () {
+      yield* Effect.addFinalizer(() => Effect.sync(remove))
+      yield* history('w1')
+      expect(statSync(`${file}-wal`).size).toBeGreaterThan(0)
+      yield* Effect.flatMap(Upkeep, ({ tidy }) => tidy)
+      expect(statSync(`${file}-wal`).size).toBe(0)
+    }).pipe(Effect.provide(services(file)))
+  })
+
+  const settings = {
+    dbPath: ':memory:',
+    gcInterval: Option.some(Duration.hours(1)),
+    gcRetention: Duration.hours(2),
+  }
+
+  it.scoped('runs every interval, logs one line a round, and ends with its scope', () =>
+    Effect.gen(function* () {
+      lines.length = 0
+      const report = yield* history('w1')
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Layer.build(Layer.provide(layerSchedule, layerOf(settings)))
+          yield* TestClock.adjust('59 minutes')
+          yield* turnsUntil(() => lines.length > 0)
+          expect(lines).toEqual([])
+          yield* TestClock.adjust('1 minute')
+          yield* turnsUntil(() => lines.length === 1)
+          expect(lines).toEqual([
+            'upkeep of 1 workspaces: removed 0 log entries, 0 tombstones and 0 stale cursors',
+          ])
+          for (const round of [2, 3]) {
+            yield* TestClock.adjust('1 hour')
+            yield* turnsUntil(() => lines.length === round)
+          }
+          yield* report
+          yield* TestClock.adjust('1 hour')
+          yield* turnsUntil(() => lines.length === 4)
+          expect(lines[3]).toContain('removed 3 log entries, 1 tombstones')
+        }),
+      )
+      const before = lines.length
+      yield* TestClock.adjust('5 hours')
+      yield* turnsUntil(() => lines.length > before)
+      expect(lines).toHaveLength(before)
+    }).pipe(Effect.provide(services()), Effect.provide(collectLogs)),
+  )
+
+  it.scoped('is off unless an interval is set', () =>
+    Effect.gen(function* () {
+      lines.length = 0
+      yield* Layer.build(Layer.provide(layerSchedule, layerOf({ dbPath: ':memory:' })))
+      yield* TestClock.adjust('365 days')
+      yield* turnsUntil(() => lines.length > 0)
+      expect(lines).toEqual([])
+    }).pipe(Effect.provide(services()), Effect.provide(collectLogs)),
+  )
+
+  it.scoped('goes on after a failed round', () => {
+    let fail = true
+    const flaky = Layer.effect(
+      Upkeep,
+      Effect.map(Upkeep, (upkeep) => ({
+        ...upkeep,
+        tidy: Effect.suspend(() =>
+          fail
+            ? Effect.flatMap(Database, ({ write }) => write('upkeep', (c) => all(c, 'SELECT nothing')))
+            : upkeep.tidy,
+        ).pipe(Effect.asVoid) as never,
+      })),
+    )
+    return Effect.gen(function* () {
+      lines.length = 0
+      yield* Layer.build(Layer.provide(layerSchedule, layerOf(settings)))
+      yield* TestClock.adjust('1 hour')
+      yield* turnsUntil(() => lines.length === 1)
+      expect(lines[0]).toContain('upkeep failed, and will try again')
+      fail = false
+      yield* TestClock.adjust('1 hour')
+      yield* turnsUntil(() => lines.length === 2)
+      expect(lines[1]).toContain('upkeep of 0 workspaces')
+    }).pipe(Effect.provide(Layer.provideMerge(flaky, services())), Effect.provide(collectLogs))
+  })
+})
