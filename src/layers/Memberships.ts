@@ -2,8 +2,7 @@
  * Memberships on SQLite. Every change is decided and made inside one write transaction, so two callers cannot each take away
  * what the other one counted on.
  */
-import type { Connection } from '@effect/sql/SqlConnection'
-import { Effect, Layer } from 'effect'
+import { Effect, Either, Layer } from 'effect'
 import {
   AlreadyMember,
   LastOwner,
@@ -11,13 +10,12 @@ import {
   MemberNotFound,
   Memberships,
 } from '../services/Memberships.js'
-import { SchemaMigrator } from '../services/SchemaMigrator.js'
 import type { Role } from '../services/WorkspaceStore.js'
 import { checkId, checkMember, checkMembership } from '../services/workspaceRules.js'
+import type { Connection } from './connection.js'
 import { Database } from './Database.js'
-import { all } from './statement.js'
 import { epochSeconds } from './time.js'
-import { one, requireUser, requireWorkspace, workspaceSql } from './workspaceSql.js'
+import { requireUser, requireWorkspace, workspaceSql } from './workspaceSql.js'
 
 interface MemberRow {
   readonly user_id: string
@@ -36,20 +34,25 @@ const toMember = (row: MemberRow): Member => ({
 })
 
 /** The role of a member; the workspace is known to be live. */
-const currentRole = (connection: Connection, workspaceId: string, userId: string) =>
-  Effect.flatMap(one<{ role: Role }>(connection, workspaceSql.memberRole, [workspaceId, userId]), (row) =>
-    row === undefined ? Effect.fail(new MemberNotFound({})) : Effect.succeed(row.role),
-  )
+const currentRole = (
+  connection: Connection,
+  workspaceId: string,
+  userId: string,
+): Either.Either<Role, MemberNotFound> => {
+  const row = connection.first<{ role: Role }>(workspaceSql.memberRole, workspaceId, userId)
+  return row === undefined ? Either.left(new MemberNotFound({})) : Either.right(row.role)
+}
 
-const requireOtherOwner = (connection: Connection, workspaceId: string, userId: string) =>
-  Effect.filterOrFail(
-    one(connection, workspaceSql.otherOwner, [workspaceId, userId]),
-    (row) => row !== undefined,
-    () => new LastOwner({}),
-  )
+const requireOtherOwner = (
+  connection: Connection,
+  workspaceId: string,
+  userId: string,
+): Either.Either<void, LastOwner> =>
+  connection.first(workspaceSql.otherOwner, workspaceId, userId) === undefined
+    ? Either.left(new LastOwner({}))
+    : Either.void
 
 const make = Effect.gen(function* () {
-  yield* SchemaMigrator
   const { snapshot, write } = yield* Database
 
   return Memberships.of({
@@ -58,14 +61,14 @@ const make = Effect.gen(function* () {
         const { workspaceId, userId, role } = yield* checkMember(request)
         const now = yield* epochSeconds
         yield* write('add member', (connection) =>
-          Effect.gen(function* () {
+          Either.gen(function* () {
             yield* requireWorkspace(connection, workspaceId)
             yield* requireUser(connection, userId)
-            const row = yield* one<{ role: Role }>(connection, workspaceSql.memberRole, [workspaceId, userId])
+            const row = connection.first<{ role: Role }>(workspaceSql.memberRole, workspaceId, userId)
             if (row === undefined) {
-              yield* all(connection, workspaceSql.insertMember, [workspaceId, userId, role, now])
+              connection.run(workspaceSql.insertMember, workspaceId, userId, role, now)
             } else if (row.role !== role) {
-              return yield* new AlreadyMember({ role: row.role })
+              return yield* Either.left(new AlreadyMember({ role: row.role }))
             }
           }),
         )
@@ -75,12 +78,12 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const { workspaceId, userId, role } = yield* checkMember(request)
         yield* write('set role', (connection) =>
-          Effect.gen(function* () {
+          Either.gen(function* () {
             yield* requireWorkspace(connection, workspaceId)
             const known = yield* currentRole(connection, workspaceId, userId)
             if (known === role) return
             if (known === 'owner') yield* requireOtherOwner(connection, workspaceId, userId)
-            yield* all(connection, workspaceSql.setRole, [role, workspaceId, userId])
+            connection.run(workspaceSql.setRole, role, workspaceId, userId)
           }),
         )
       }),
@@ -89,12 +92,12 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const { workspaceId, userId } = yield* checkMembership(request)
         yield* write('remove member', (connection) =>
-          Effect.gen(function* () {
+          Either.gen(function* () {
             yield* requireWorkspace(connection, workspaceId)
             const known = yield* currentRole(connection, workspaceId, userId)
             if (known === 'owner') yield* requireOtherOwner(connection, workspaceId, userId)
-            yield* all(connection, workspaceSql.removeMember, [workspaceId, userId])
-            yield* all(connection, workspaceSql.rehomeUser, [{ workspaceId, userId }])
+            connection.run(workspaceSql.removeMember, workspaceId, userId)
+            connection.run(workspaceSql.rehomeUser, { workspaceId, userId })
           }),
         )
       }),
@@ -103,9 +106,8 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const workspaceId = yield* checkId('workspace id', id)
         const rows = yield* snapshot('list members', (connection) =>
-          Effect.zipRight(
-            requireWorkspace(connection, workspaceId),
-            all<MemberRow>(connection, workspaceSql.members, [workspaceId]),
+          Either.map(requireWorkspace(connection, workspaceId), () =>
+            connection.all<MemberRow>(workspaceSql.members, workspaceId),
           ),
         )
         return rows.map(toMember)
@@ -113,8 +115,4 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** Needs the migrator, so that no statement runs before the schema is there. */
-export const layer: Layer.Layer<Memberships, never, Database | SchemaMigrator> = Layer.effect(
-  Memberships,
-  make,
-)
+export const layer: Layer.Layer<Memberships, never, Database> = Layer.effect(Memberships, make)

@@ -34,8 +34,8 @@ export const layerWithConfig: Layer.Layer<
   ProviderConfig
 > = Layer.mergeAll(Gateway.layer, Store.layer, Members.layer, Upkeep.layerSchedule).pipe(
   Layer.provideMerge(Upkeep.layer),
-  Layer.provideMerge(Migrator.layer),
   Layer.provide(Database.layer),
+  Layer.provideMerge(Migrator.layer),
   Layer.provide(IdGenerator.layer),
 )
 

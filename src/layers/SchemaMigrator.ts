@@ -1,18 +1,38 @@
 /**
- * Runs the pending migrations at start, all of them in one immediate transaction.
+ * Opens the database for the first time, on @effect/sql, and runs the pending migrations in one immediate transaction.
  */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import * as Reactivity from '@effect/experimental/Reactivity'
 import * as Migrator from '@effect/sql/Migrator'
 import * as SqlClient from '@effect/sql/SqlClient'
 import type { Connection } from '@effect/sql/SqlConnection'
-import { Effect, Layer, Option } from 'effect'
+import { SqlError } from '@effect/sql/SqlError'
+import { SqliteClient } from '@effect/sql-sqlite-node'
+import { Context, Effect, Exit, Layer, Option } from 'effect'
 import { migrations } from '../../migrations/index.js'
+import { ProviderConfig } from '../services/ProviderConfig.js'
 import { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
+import { type DatabaseOpenError, StorageError } from '../services/StorageError.js'
 import { syncedTables } from '../services/SyncDomain.js'
-import type { StorageError } from '../services/StorageError.js'
-import { Database } from './Database.js'
-import { all } from './statement.js'
-import { knownMigrations, migrationsTable, newestApplied, newestKnown, refuseNewer } from './schemaVersion.js'
-import { rootMessage } from './sqliteErrors.js'
+import {
+  all,
+  knownMigrations,
+  migrationsTable,
+  newestApplied,
+  newestKnown,
+  refuseNewer,
+} from './schemaVersion.js'
+import { openError, rootMessage, toStorageError } from './sqliteErrors.js'
+
+/**
+ * The migrated database, if it has no file: a database in memory is gone with the connection that made it, so its bytes are
+ * handed to the one that serves. Who asks for it can be sure that the schema is there.
+ */
+export class SchemaImage extends Context.Tag('or3-provider-sqlite/SchemaImage')<
+  SchemaImage,
+  Uint8Array | undefined
+>() {}
 
 const requiredTables = [
   'users',
@@ -28,7 +48,11 @@ const requiredTables = [
 ]
 
 const migrationFailed = (error: Migrator.MigrationError) =>
-  new SchemaError({ reason: 'failed', detail: `${error.message}: ${rootMessage(error.cause)}`, cause: error })
+  new SchemaError({
+    reason: 'failed',
+    detail: `${error.message}: ${rootMessage(error.cause)}`,
+    cause: error,
+  })
 
 /**
  * The library skips an id below the newest applied one, and takes any failure to write its table for another process at
@@ -55,7 +79,7 @@ const verify = (connection: Connection) =>
 const migrationDefect = (defect: unknown) =>
   defect instanceof Migrator.MigrationError ? Option.some(Effect.fail(defect)) : Option.none()
 
-const runPending = (client: SqlClient.SqlClient) => (connection: Connection) =>
+const runPending = (client: SqlClient.SqlClient, connection: Connection) =>
   Effect.gen(function* () {
     const before = yield* refuseNewer(connection)
     yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationsTable })
@@ -68,15 +92,65 @@ const runPending = (client: SqlClient.SqlClient) => (connection: Connection) =>
     Effect.catchTag('MigrationError', (error) => Effect.fail(migrationFailed(error))),
   )
 
-export const layer: Layer.Layer<SchemaMigrator, SchemaError | StorageError, Database> = Layer.effect(
-  SchemaMigrator,
+/** The client's own transaction is deferred, and takes a failed COMMIT for a bug. */
+const immediately = <A, E>(connection: Connection, body: Effect.Effect<A, E>) =>
   Effect.gen(function* () {
-    const { client, read, write, leaveStartup } = yield* Database
-    const appliedAtStart = yield* write('migration', runPending(client))
-    yield* leaveStartup
+    yield* all(connection, 'BEGIN IMMEDIATE')
+    const exit = yield* Effect.exit(Effect.zipLeft(body, all(connection, 'COMMIT')))
+    // SQLite has already rolled back after some errors, and then refuses.
+    if (Exit.isFailure(exit)) yield* Effect.ignore(all(connection, 'ROLLBACK'))
+    return yield* exit
+  })
+
+/** Uses SQLite's own busy timeout of five seconds: a start may block the event loop. */
+const migrate = Effect.gen(function* () {
+  const { dbPath } = yield* ProviderConfig
+  if (dbPath !== ':memory:') {
+    yield* Effect.try({
+      try: () => mkdirSync(dirname(dbPath), { recursive: true }),
+      catch: openError(dbPath),
+    })
+  }
+  // The client opens the file in its constructor and reports what goes wrong there as a defect.
+  const client = yield* SqliteClient.make({ filename: dbPath, disableWAL: true }).pipe(
+    Effect.catchAllDefect((defect) => Effect.fail(openError(dbPath)(defect))),
+  )
+  const appliedAtStart = yield* Effect.scoped(
+    Effect.flatMap(client.reserve, (connection) =>
+      Effect.gen(function* () {
+        // The first look at the file: here it turns out whether it is a database at all.
+        const applied = yield* refuseNewer(connection).pipe(
+          Effect.catchTag('SqlError', (error) => Effect.fail(openError(dbPath)(error))),
+        )
+        if (applied.id === newestKnown.id) return yield* Effect.as(verify(connection), [])
+        // Adopting a legacy database renames tables that foreign ones refer to. Inside a transaction it has no effect.
+        yield* all(connection, 'PRAGMA foreign_keys = OFF')
+        return yield* immediately(connection, runPending(client, connection))
+      }),
+    ),
+  )
+  const image = dbPath === ':memory:' ? yield* client.export : undefined
+  return { image, appliedAtStart }
+}).pipe(
+  Effect.scoped,
+  Effect.provide(Reactivity.layer),
+  Effect.mapError((error): DatabaseOpenError | SchemaError | StorageError =>
+    error instanceof SqlError ? toStorageError('migration')(error) : error,
+  ),
+)
+
+export const layer: Layer.Layer<
+  SchemaMigrator | SchemaImage,
+  DatabaseOpenError | SchemaError | StorageError,
+  ProviderConfig
+> = Layer.effectContext(
+  Effect.gen(function* () {
+    const { image, appliedAtStart } = yield* migrate
     if (appliedAtStart.length > 0) {
       yield* Effect.logInfo(`applied ${appliedAtStart.map(({ name }) => name).join(', ')}`)
     }
-    return SchemaMigrator.of({ appliedAtStart, version: read('schema version', newestApplied) })
+    return Context.make(SchemaMigrator, { appliedAtStart, version: newestKnown }).pipe(
+      Context.add(SchemaImage, image),
+    )
   }),
 )

@@ -3,18 +3,15 @@
  */
 import { Effect, Layer } from 'effect'
 import { pushOneWith } from '../services/pushOne.js'
-import { SchemaMigrator } from '../services/SchemaMigrator.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { Database } from './Database.js'
 import { pull } from './pull.js'
 import { push } from './push.js'
 import { gcChangeLog, gcTombstones, updateCursor } from './retention.js'
 
-/** Needs the migrator, so that no statement runs before the schema is there. */
-export const layer: Layer.Layer<SyncGateway, never, Database | SchemaMigrator> = Layer.effect(
+export const layer: Layer.Layer<SyncGateway, never, Database> = Layer.effect(
   SyncGateway,
   Effect.gen(function* () {
-    yield* SchemaMigrator
     const database = yield* Database
     const pushBatch = push(database)
     return SyncGateway.of({

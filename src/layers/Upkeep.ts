@@ -3,23 +3,19 @@
  */
 import { Duration, Effect, Layer, Option } from 'effect'
 import { ProviderConfig } from '../services/ProviderConfig.js'
-import { SchemaMigrator } from '../services/SchemaMigrator.js'
 import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
 import { Database } from './Database.js'
 import { collectTombstones, trimChangeLog } from './retention.js'
-import { all } from './statement.js'
 
 const none: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
 
 const make = Effect.gen(function* () {
-  yield* SchemaMigrator
   const database = yield* Database
 
-  const allWorkspaces = database.read('upkeep', (connection) =>
-    Effect.map(
-      all<{ workspace_id: string }>(connection, 'SELECT workspace_id FROM server_version_counter'),
-      (rows) => rows.map((row) => row.workspace_id),
-    ),
+  const allWorkspaces = database.direct('upkeep', (connection) =>
+    connection
+      .all<{ workspace_id: string }>('SELECT workspace_id FROM server_version_counter')
+      .map((row) => row.workspace_id),
   )
 
   return Upkeep.of({
@@ -43,16 +39,14 @@ const make = Effect.gen(function* () {
         )
       }),
 
-    tidy: database.read('upkeep', (connection) =>
-      Effect.zipRight(
-        all(connection, 'PRAGMA optimize'),
-        Effect.asVoid(all(connection, 'PRAGMA wal_checkpoint(TRUNCATE)')),
-      ),
-    ),
+    tidy: database.direct('upkeep', (connection) => {
+      connection.all('PRAGMA optimize')
+      connection.all('PRAGMA wal_checkpoint(TRUNCATE)')
+    }),
   })
 })
 
-export const layer: Layer.Layer<Upkeep, never, Database | SchemaMigrator> = Layer.effect(Upkeep, make)
+export const layer: Layer.Layer<Upkeep, never, Database> = Layer.effect(Upkeep, make)
 
 const round = (retention: Duration.Duration) =>
   Effect.gen(function* () {

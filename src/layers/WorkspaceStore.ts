@@ -4,10 +4,8 @@
  * What every session asks (identity, default workspace, role) is answered by one indexed read; only when there is something
  * to change is it asked again, and changed, inside a write transaction.
  */
-import type { Connection } from '@effect/sql/SqlConnection'
-import { Effect, Layer } from 'effect'
+import { Effect, Either, Layer } from 'effect'
 import { IdGenerator } from '../services/IdGenerator.js'
-import { SchemaMigrator } from '../services/SchemaMigrator.js'
 import { type Role, type WorkspaceSummary, WorkspaceStore } from '../services/WorkspaceStore.js'
 import {
   checkId,
@@ -16,17 +14,10 @@ import {
   checkWorkspace,
   defaultWorkspaceName,
 } from '../services/workspaceRules.js'
+import type { Connection } from './connection.js'
 import { Database } from './Database.js'
-import { all } from './statement.js'
 import { epochSeconds } from './time.js'
-import {
-  insertWorkspace,
-  one,
-  requireMember,
-  requireRole,
-  requireUser,
-  workspaceSql,
-} from './workspaceSql.js'
+import { insertWorkspace, requireMember, requireRole, requireUser, workspaceSql } from './workspaceSql.js'
 
 interface AccountRow {
   readonly id: string
@@ -58,7 +49,6 @@ const summary = (row: ListedRow): WorkspaceSummary => ({
 const asDefault = (row: WorkspaceRow) => ({ workspaceId: row.id, workspaceName: row.name })
 
 const make = Effect.gen(function* () {
-  yield* SchemaMigrator
   const database = yield* Database
   const ids = yield* IdGenerator
 
@@ -66,7 +56,7 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const { provider, providerUserId, email, displayName } = yield* checkIdentity(identity)
       const find = (connection: Connection) =>
-        one<AccountRow>(connection, workspaceSql.account, [provider, providerUserId])
+        connection.first<AccountRow>(workspaceSql.account, provider, providerUserId)
       /** What was not said stays. */
       const profile = (known?: AccountRow) =>
         [
@@ -78,46 +68,42 @@ const make = Effect.gen(function* () {
         return known.email === newEmail && known.display_name === newName
       }
 
-      const known = yield* database.read('find user', find)
+      const known = yield* database.direct('find user', find)
       if (known !== undefined && isCurrent(known)) return { userId: known.id }
       const now = yield* epochSeconds
       const freshId = yield* ids.next
-      return yield* database.write('save user', (connection) =>
-        Effect.gen(function* () {
-          const account = yield* find(connection)
-          if (account !== undefined) {
-            if (!isCurrent(account)) {
-              yield* all(connection, workspaceSql.updateProfile, [...profile(account), account.id])
-            }
-            return { userId: account.id }
-          }
-          yield* all(connection, workspaceSql.insertUser, [freshId, ...profile(), now])
-          yield* all(connection, workspaceSql.insertAccount, [provider, providerUserId, freshId, now])
-          return { userId: freshId }
-        }),
-      )
+      return yield* database.write('save user', (connection) => {
+        const account = find(connection)
+        if (account === undefined) {
+          connection.run(workspaceSql.insertUser, freshId, ...profile(), now)
+          connection.run(workspaceSql.insertAccount, provider, providerUserId, freshId, now)
+        } else if (!isCurrent(account)) {
+          connection.run(workspaceSql.updateProfile, ...profile(account), account.id)
+        }
+        return Either.right({ userId: account?.id ?? freshId })
+      })
     })
 
   const getOrCreateDefaultWorkspace: WorkspaceStore['Type']['getOrCreateDefaultWorkspace'] = (id) =>
     Effect.gen(function* () {
       const userId = yield* checkId('user id', id)
       const active = (connection: Connection) =>
-        one<WorkspaceRow>(connection, workspaceSql.activeWorkspace, [userId])
-      const known = yield* database.read('find default workspace', active)
+        connection.first<WorkspaceRow>(workspaceSql.activeWorkspace, userId)
+      const known = yield* database.direct('find default workspace', active)
       if (known !== undefined) return asDefault(known)
       const now = yield* epochSeconds
       const freshId = yield* ids.next
       return yield* database.write('choose default workspace', (connection) =>
-        Effect.gen(function* () {
-          const current = yield* active(connection)
+        Either.gen(function* () {
+          const current = active(connection)
           if (current !== undefined) return asDefault(current)
           yield* requireUser(connection, userId)
-          let chosen = yield* one<WorkspaceRow>(connection, workspaceSql.oldestWorkspace, [userId])
+          let chosen = connection.first<WorkspaceRow>(workspaceSql.oldestWorkspace, userId)
           if (chosen === undefined) {
             chosen = { id: freshId, name: defaultWorkspaceName }
-            yield* insertWorkspace(connection, { ...chosen, ownerId: userId, description: null, now })
+            insertWorkspace(connection, { ...chosen, ownerId: userId, description: null, now })
           }
-          yield* all(connection, workspaceSql.setActive, [chosen.id, userId])
+          connection.run(workspaceSql.setActive, chosen.id, userId)
           return asDefault(chosen)
         }),
       )
@@ -130,8 +116,8 @@ const make = Effect.gen(function* () {
     getWorkspaceRole: (request) =>
       Effect.gen(function* () {
         const { userId, workspaceId } = yield* checkMembership(request)
-        const row = yield* database.read('find role', (connection) =>
-          one<{ role: Role }>(connection, workspaceSql.role, [workspaceId, userId]),
+        const row = yield* database.direct('find role', (connection) =>
+          connection.first<{ role: Role }>(workspaceSql.role, workspaceId, userId),
         )
         return row?.role ?? null
       }),
@@ -139,8 +125,8 @@ const make = Effect.gen(function* () {
     listUserWorkspaces: (id) =>
       Effect.gen(function* () {
         const userId = yield* checkId('user id', id)
-        const rows = yield* database.read('list workspaces', (connection) =>
-          all<ListedRow>(connection, workspaceSql.list, [userId]),
+        const rows = yield* database.direct('list workspaces', (connection) =>
+          connection.all<ListedRow>(workspaceSql.list, userId),
         )
         return rows.map(summary)
       }),
@@ -151,9 +137,9 @@ const make = Effect.gen(function* () {
         const now = yield* epochSeconds
         const workspaceId = yield* ids.next
         return yield* database.write('create workspace', (connection) =>
-          Effect.gen(function* () {
+          Either.gen(function* () {
             yield* requireUser(connection, userId)
-            yield* insertWorkspace(connection, {
+            insertWorkspace(connection, {
               id: workspaceId,
               ownerId: userId,
               name,
@@ -170,11 +156,11 @@ const make = Effect.gen(function* () {
         const { userId, workspaceId } = yield* checkMembership(request)
         const { name, description } = yield* checkWorkspace(request)
         yield* database.write('update workspace', (connection) =>
-          Effect.gen(function* () {
+          Either.gen(function* () {
             yield* requireRole(connection, userId, workspaceId, ['owner', 'editor'])
-            yield* all(connection, workspaceSql.rename, [name, workspaceId])
+            connection.run(workspaceSql.rename, name, workspaceId)
             if (description !== undefined) {
-              yield* all(connection, workspaceSql.describe, [description, workspaceId])
+              connection.run(workspaceSql.describe, description, workspaceId)
             }
           }),
         )
@@ -185,10 +171,10 @@ const make = Effect.gen(function* () {
         const { userId, workspaceId } = yield* checkMembership(request)
         const now = yield* epochSeconds
         yield* database.write('remove workspace', (connection) =>
-          Effect.gen(function* () {
+          Either.gen(function* () {
             yield* requireRole(connection, userId, workspaceId, ['owner'])
-            yield* all(connection, workspaceSql.remove, [now, workspaceId])
-            yield* all(connection, workspaceSql.rehomeMembers, [{ workspaceId }])
+            connection.run(workspaceSql.remove, now, workspaceId)
+            connection.run(workspaceSql.rehomeMembers, { workspaceId })
           }),
         )
       }),
@@ -197,15 +183,15 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const { userId, workspaceId } = yield* checkMembership(request)
         yield* database.write('set active workspace', (connection) =>
-          Effect.zipRight(
-            requireMember(connection, userId, workspaceId),
-            all(connection, workspaceSql.setActive, [workspaceId, userId]),
-          ),
+          Either.map(requireMember(connection, userId, workspaceId), () => {
+            connection.run(workspaceSql.setActive, workspaceId, userId)
+          }),
         )
       }),
   })
 })
 
-/** Needs the migrator, so that no statement runs before the schema is there. */
-export const layer: Layer.Layer<WorkspaceStore, never, Database | SchemaMigrator | IdGenerator> =
-  Layer.effect(WorkspaceStore, make)
+export const layer: Layer.Layer<WorkspaceStore, never, Database | IdGenerator> = Layer.effect(
+  WorkspaceStore,
+  make,
+)

@@ -4,13 +4,12 @@
  * Above the trimmed floor the log has every entry. Up to the floor it has none, and the materialised rows stand for them.
  * So a page is a merge of at most 14 index ranges, each of which SQLite reads no further than the page needs.
  */
-import type { Connection } from '@effect/sql/SqlConnection'
-import { Effect } from 'effect'
+import { Effect, Either } from 'effect'
 import { checkPull } from '../services/requests.js'
 import { type Operation, type SyncChange, type SyncedTable, syncedTables } from '../services/SyncDomain.js'
 import type { GatewayError, PullPage, PullRequest } from '../services/SyncGateway.js'
+import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
-import { all } from './statement.js'
 
 const logColumns = `server_version, table_name, pk, op, payload_json, clock, hlc, device_id, op_id`
 
@@ -71,33 +70,41 @@ const toChanges = (rows: ReadonlyArray<PageRow>): ReadonlyArray<SyncChange> => {
   })
 }
 
-const position = (workspaceId: string) => (connection: Connection) =>
-  Effect.map(
-    all<{ value: number; trimmed_version: number }>(connection, pullSql.position, [workspaceId]),
-    ([row]) => row ?? { value: 0, trimmed_version: 0 },
-  )
+const unknownWorkspace = { value: 0, trimmed_version: 0 }
+
+const position =
+  (workspaceId: string) =>
+  (connection: Connection): typeof unknownWorkspace =>
+    connection.first<typeof unknownWorkspace>(pullSql.position, workspaceId) ?? unknownWorkspace
+
+type CheckedPull = Either.Either.Right<ReturnType<typeof checkPull>>
+
+const readPage = (
+  { workspaceId, userId, cursor, limit, tables }: CheckedPull,
+  connection: Connection,
+): PullPage => {
+  const { value, trimmed_version: floor } = position(workspaceId)(connection)
+  const rows = connection.values(pullSql.page(tables, cursor < floor), {
+    workspaceId,
+    cursor,
+    floor,
+    wanted: limit + 1,
+    userId: userId ?? null,
+  }) as unknown as ReadonlyArray<PageRow>
+  const hasMore = rows.length > limit
+  const changes = toChanges(hasMore ? rows.slice(0, limit) : rows)
+  return { changes, nextCursor: hasMore ? changes[limit - 1]!.serverVersion : value, hasMore }
+}
 
 export const pull =
   (database: Database['Type']) =>
   (request: PullRequest): Effect.Effect<PullPage, GatewayError> =>
-    Effect.gen(function* () {
-      const { workspaceId, userId, cursor, limit, tables } = yield* checkPull(request)
-      const seen = yield* database.read('pull', position(workspaceId))
-      // The usual poll: nothing new. One statement is a snapshot of its own.
-      if (cursor >= seen.value || tables.length === 0) {
-        return { changes: [], nextCursor: Math.max(cursor, seen.value), hasMore: false }
-      }
-      return yield* database.snapshot('pull', (connection) =>
-        Effect.gen(function* () {
-          const { value, trimmed_version: floor } = yield* position(workspaceId)(connection)
-          const belowFloor = cursor < floor
-          const parameters = { workspaceId, cursor, wanted: limit + 1, userId: userId ?? null }
-          const rows = (yield* connection.executeValues(pullSql.page(tables, belowFloor), [
-            { ...parameters, floor },
-          ])) as unknown as ReadonlyArray<PageRow>
-          const hasMore = rows.length > limit
-          const changes = toChanges(hasMore ? rows.slice(0, limit) : rows)
-          return { changes, nextCursor: hasMore ? changes[limit - 1]!.serverVersion : value, hasMore }
-        }),
+    Effect.flatMap(checkPull(request), (checked) => {
+      const { workspaceId, cursor, tables } = checked
+      return Effect.flatMap(database.direct('pull', position(workspaceId)), ({ value }) =>
+        // The usual poll: nothing new. One statement is a snapshot of its own.
+        cursor >= value || tables.length === 0
+          ? Effect.succeed({ changes: [], nextCursor: Math.max(cursor, value), hasMore: false })
+          : database.snapshot('pull', (connection) => Either.right(readPage(checked, connection))),
       )
     })

@@ -4,8 +4,7 @@
  * The batch travels to SQLite once, as one JSON text with the payloads spliced in; the rows are then materialised from the
  * log range just written. Which ops won is what `RETURNING` says, so there is no second opinion about last writer wins.
  */
-import type { Connection } from '@effect/sql/SqlConnection'
-import { Effect } from 'effect'
+import { Effect, Either } from 'effect'
 import { type CheckedOp, checkOp, sameContent } from '../services/opRules.js'
 import { checkPush } from '../services/requests.js'
 import type { SyncedTable } from '../services/SyncDomain.js'
@@ -18,10 +17,10 @@ import {
   type PushRequest,
   type PushResult,
 } from '../services/SyncGateway.js'
+import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
 import { pushSql } from './pushSql.js'
-import { all } from './statement.js'
 import { epochSeconds } from './time.js'
 
 /** An op that holds an op id: logged, trimmed, or accepted earlier in this batch. */
@@ -51,42 +50,40 @@ export const push =
       const { workspaceId, userId, ops } = yield* checkPush(request)
       const checked = ops.map((op) => checkOp(workspaceId, userId, op))
       if (!checked.some(isChecked)) {
-        const serverVersion = yield* database.read('push', highWatermark(workspaceId))
+        const serverVersion = yield* database.direct('push', highWatermark(workspaceId))
         return { outcomes: checked as ReadonlyArray<InvalidOp | OpForbidden>, serverVersion }
       }
       const now = yield* epochSeconds
-      return yield* database.write('push', pushBatch({ workspaceId, userId, now, checked }))
+      return yield* database.write('push', (connection) =>
+        Either.right(pushBatch({ workspaceId, userId, now, checked }, connection)),
+      )
     })
 
 const isChecked = (op: CheckedOp | InvalidOp | OpForbidden): op is CheckedOp =>
   !(op instanceof InvalidOp) && !(op instanceof OpForbidden)
 
-export const highWatermark = (workspaceId: string) => (connection: Connection) =>
-  Effect.map(
-    all<{ value: number }>(connection, pushSql.highWatermark, [workspaceId]),
-    ([row]) => row?.value ?? 0,
-  )
+const highWatermark =
+  (workspaceId: string) =>
+  (connection: Connection): number =>
+    connection.first<{ value: number }>(pushSql.highWatermark, workspaceId)?.value ?? 0
 
-const pushBatch = (batch: Batch) => (connection: Connection) =>
-  Effect.gen(function* () {
-    const { workspaceId, checked } = batch
-    const ops = checked.filter(isChecked)
-    const holders = yield* findHolders(connection, workspaceId, ops)
-    const mayTouch = yield* notificationGuard(connection, batch, ops)
-    const { decisions, accepted } = decide(checked, holders, mayTouch)
-    if (accepted.length === 0) {
-      const serverVersion = yield* highWatermark(workspaceId)(connection)
-      return { outcomes: decisions.map(outcome(0, [])), serverVersion }
-    }
-    const [counter] = yield* all<{ value: number }>(connection, pushSql.allocate, [
-      workspaceId,
-      accepted.length,
-    ])
-    const serverVersion = counter!.value
-    const base = serverVersion - accepted.length
-    const results = yield* store(connection, batch, accepted, base)
-    return { outcomes: decisions.map(outcome(base, results)), serverVersion }
-  })
+const pushBatch = (batch: Batch, connection: Connection): PushResult => {
+  const { workspaceId, checked } = batch
+  const ops = checked.filter(isChecked)
+  const holders = findHolders(connection, workspaceId, ops)
+  const { decisions, accepted } = decide(checked, holders, notificationGuard(connection, batch, ops))
+  if (accepted.length === 0) {
+    return { outcomes: decisions.map(outcome(0, [])), serverVersion: highWatermark(workspaceId)(connection) }
+  }
+  const { value: serverVersion } = connection.first<{ value: number }>(
+    pushSql.allocate,
+    workspaceId,
+    accepted.length,
+  )!
+  const base = serverVersion - accepted.length
+  const results = store(connection, batch, accepted, base)
+  return { outcomes: decisions.map(outcome(base, results)), serverVersion }
+}
 
 const jsonArray = (values: Iterable<string>) => JSON.stringify([...values])
 
@@ -103,13 +100,14 @@ interface KnownOpRow {
   readonly content_hash: Buffer | null
 }
 
-const findHolders = (connection: Connection, workspaceId: string, ops: ReadonlyArray<CheckedOp>) =>
-  Effect.map(
-    all<KnownOpRow>(connection, pushSql.knownOps, [
-      { workspaceId, opIds: jsonArray(ops.map(({ opId }) => opId)) },
-    ]),
-    (rows) => new Map(rows.map((row): [string, Holder] => [row.op_id, holderOf(row)])),
-  )
+const findHolders = (connection: Connection, workspaceId: string, ops: ReadonlyArray<CheckedOp>) => {
+  const opIds = jsonArray(ops.map(({ opId }) => opId))
+  const holders = new Map<string, Holder>()
+  for (const row of connection.all<KnownOpRow>(pushSql.knownOps, { workspaceId, opIds })) {
+    holders.set(row.op_id, holderOf(row))
+  }
+  return holders
+}
 
 const holderOf = (row: KnownOpRow): Holder => {
   const { content_hash: hash } = row
@@ -138,17 +136,14 @@ const notificationGuard = (
   ops: ReadonlyArray<CheckedOp>,
 ) => {
   const touched = userId === undefined ? [] : ops.filter(({ tableName }) => tableName === 'notifications')
-  if (touched.length === 0) return Effect.succeed(() => true)
-  return Effect.map(
-    all<{ pk: string; user_id: string }>(connection, pushSql.notificationOwners, [
-      workspaceId,
-      jsonArray(new Set(touched.map(({ pk }) => pk))),
-    ]),
-    (rows) => {
-      const foreign = new Set(rows.filter((row) => row.user_id !== userId).map(({ pk }) => pk))
-      return ({ tableName, pk }: CheckedOp) => tableName !== 'notifications' || !foreign.has(pk)
-    },
+  if (touched.length === 0) return () => true
+  const rows = connection.all<{ pk: string; user_id: string }>(
+    pushSql.notificationOwners,
+    workspaceId,
+    jsonArray(new Set(touched.map(({ pk }) => pk))),
   )
+  const foreign = new Set(rows.filter((row) => row.user_id !== userId).map(({ pk }) => pk))
+  return ({ tableName, pk }: CheckedOp) => tableName !== 'notifications' || !foreign.has(pk)
 }
 
 /** Goes through the batch as a sequence: an op sees those before it. */
@@ -188,42 +183,39 @@ const outcome =
   }
 
 /** Logs the accepted ops as the versions after `base`, and brings rows and tombstones in step. */
-const store = (connection: Connection, batch: Batch, accepted: ReadonlyArray<CheckedOp>, base: number) =>
-  Effect.gen(function* () {
-    const { workspaceId, userId, now } = batch
-    const byTable = groupByTable(accepted)
-    // Of several ops on one record, a later one may replace what an earlier one lost to.
-    const winning = yield* payloads(connection, workspaceId, groupByTable(repeated(accepted)))
-    yield* all(connection, pushSql.log, [{ workspaceId, base, now, ops: logJson(accepted) }])
-    const applied = new Set<string>()
-    for (const [table, ops] of byTable) {
-      const range = { workspaceId, base }
-      const owner = table === 'notifications' ? { userId: userId ?? null } : {}
-      const winners = yield* all<{ op_id: string }>(connection, pushSql.materialize[table], [
-        { ...range, ...owner },
-      ])
-      for (const { op_id } of winners) applied.add(op_id)
-      if (ops.some(({ operation }) => operation === 'delete')) {
-        yield* all(connection, pushSql.bury[table], [range])
-      }
-      if (ops.some(({ operation }) => operation === 'put')) {
-        yield* all(connection, pushSql.revive[table], [range])
-      }
+const store = (
+  connection: Connection,
+  { workspaceId, userId, now }: Batch,
+  accepted: ReadonlyArray<CheckedOp>,
+  base: number,
+): ReadonlyArray<OpAccepted> => {
+  // Of several ops on one record, a later one may replace what an earlier one lost to.
+  const winning = payloads(connection, workspaceId, groupByTable(repeated(accepted)))
+  connection.run(pushSql.log, { workspaceId, base, now, ops: logJson(accepted) })
+  const applied = new Set<string>()
+  const range = { workspaceId, base }
+  for (const [table, ops] of groupByTable(accepted)) {
+    const parameters = table === 'notifications' ? { ...range, userId: userId ?? null } : range
+    for (const { op_id } of connection.all<{ op_id: string }>(pushSql.materialize[table], parameters)) {
+      applied.add(op_id)
     }
-    const superseded = accepted.filter((op) => !applied.has(op.opId) && !winning.has(recordKey(op)))
-    for (const [key, payload] of yield* payloads(connection, workspaceId, groupByTable(superseded))) {
-      winning.set(key, payload)
+    if (ops.some(({ operation }) => operation === 'delete')) connection.run(pushSql.bury[table], range)
+    if (ops.some(({ operation }) => operation === 'put')) connection.run(pushSql.revive[table], range)
+  }
+  const superseded = accepted.filter((op) => !applied.has(op.opId) && !winning.has(recordKey(op)))
+  for (const [key, payload] of payloads(connection, workspaceId, groupByTable(superseded))) {
+    winning.set(key, payload)
+  }
+  return accepted.map((op, place) => {
+    const result = { opId: op.opId, serverVersion: base + 1 + place, applied: applied.has(op.opId) }
+    if (result.applied) {
+      if (winning.size > 0) winning.set(recordKey(op), op.payloadJson)
+      return new OpAccepted(result)
     }
-    return accepted.map((op, place) => {
-      const result = { opId: op.opId, serverVersion: base + 1 + place, applied: applied.has(op.opId) }
-      if (result.applied) {
-        winning.set(recordKey(op), op.payloadJson)
-        return new OpAccepted(result)
-      }
-      const payload = winning.get(recordKey(op)) ?? null
-      return new OpAccepted(payload === null ? result : { ...result, payload: JSON.parse(payload) })
-    })
+    const payload = winning.get(recordKey(op)) ?? null
+    return new OpAccepted(payload === null ? result : { ...result, payload: JSON.parse(payload) })
   })
+}
 
 /** A primary key holds no NUL. */
 const recordKey = ({ tableName, pk }: { readonly tableName: string; readonly pk: string }) =>
@@ -251,20 +243,20 @@ const payloads = (
   connection: Connection,
   workspaceId: string,
   groups: ReadonlyMap<SyncedTable, ReadonlyArray<CheckedOp>>,
-) =>
-  Effect.gen(function* () {
-    const found = new Map<string, string | null>()
-    for (const [tableName, ops] of groups) {
-      const keys = jsonArray(new Set(ops.map(({ pk }) => pk)))
-      const rows = yield* all<{ pk: string; data_json: string | null }>(
-        connection,
-        pushSql.payloads[tableName],
-        [workspaceId, keys],
-      )
-      for (const { pk, data_json } of rows) found.set(recordKey({ tableName, pk }), data_json)
+) => {
+  const found = new Map<string, string | null>()
+  for (const [tableName, ops] of groups) {
+    const keys = jsonArray(new Set(ops.map(({ pk }) => pk)))
+    for (const { pk, data_json } of connection.all<{ pk: string; data_json: string | null }>(
+      pushSql.payloads[tableName],
+      workspaceId,
+      keys,
+    )) {
+      found.set(recordKey({ tableName, pk }), data_json)
     }
-    return found
-  })
+  }
+  return found
+}
 
 /** The ops as one JSON array, their payloads spliced in as they are. */
 const logJson = (ops: ReadonlyArray<CheckedOp>) => {

@@ -4,10 +4,10 @@
  * Collection goes step by step, each step a short transaction of its own, so that pushes get in between. Every step decides
  * afresh what may go, so it may stop anywhere and run beside itself.
  */
-import type { Connection } from '@effect/sql/SqlConnection'
-import { Effect } from 'effect'
+import { Effect, Either } from 'effect'
 import type { CheckedOp } from '../services/opRules.js'
 import { checkCursor, checkRetention } from '../services/requests.js'
+import type { StorageError } from '../services/StorageError.js'
 import type { SyncedTable } from '../services/SyncDomain.js'
 import type {
   ChangeLogReport,
@@ -16,10 +16,10 @@ import type {
   RetentionRequest,
   TombstoneReport,
 } from '../services/SyncGateway.js'
+import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
 import { perTable } from './pushSql.js'
-import { all } from './statement.js'
 import { epochSeconds } from './time.js'
 
 /** Log entries or tombstones in one collecting transaction; each costs a second row, so that it writes 1,000 at most. */
@@ -31,7 +31,7 @@ export const retentionSql = {
     ON CONFLICT (workspace_id, device_id) DO UPDATE SET
       last_seen_version = max(last_seen_version, excluded.last_seen_version), updated_at = excluded.updated_at`,
 
-  dropStaleCursors: `DELETE FROM device_cursors WHERE workspace_id = ? AND updated_at < ? RETURNING device_id`,
+  dropStaleCursors: `DELETE FROM device_cursors WHERE workspace_id = ? AND updated_at < ?`,
 
   slowest: `SELECT min(last_seen_version) AS version FROM device_cursors WHERE workspace_id = ?`,
 
@@ -51,8 +51,7 @@ export const retentionSql = {
 
   forgetOps: `
     DELETE FROM trimmed_ops WHERE rowid IN (
-      SELECT rowid FROM trimmed_ops WHERE workspace_id = ? AND created_at < ? LIMIT ${stepSize})
-    RETURNING op_id`,
+      SELECT rowid FROM trimmed_ops WHERE workspace_id = ? AND created_at < ? LIMIT ${stepSize})`,
 
   passedTombstones: `
     SELECT table_name, server_version, deleted_at FROM tombstones
@@ -77,8 +76,9 @@ export const updateCursor =
     Effect.gen(function* () {
       const { workspaceId, deviceId, version } = yield* checkCursor(request)
       const now = yield* epochSeconds
-      yield* database.write('update cursor', (connection) =>
-        all(connection, retentionSql.reportCursor, [workspaceId, deviceId, version, now]),
+      // One statement is a transaction of its own.
+      yield* database.direct('update cursor', (connection) =>
+        connection.run(retentionSql.reportCursor, workspaceId, deviceId, version, now),
       )
     })
 
@@ -90,14 +90,17 @@ interface Step {
 }
 
 const dropStaleCursors = ({ connection, workspaceId, cutoff }: Step) =>
-  Effect.map(all(connection, retentionSql.dropStaleCursors, [workspaceId, cutoff]), (rows) => rows.length)
+  connection.run(retentionSql.dropStaleCursors, workspaceId, cutoff)
 
 /** What every live cursor has passed; null when there is none. */
 const slowestCursor = ({ connection, workspaceId }: Step) =>
-  Effect.map(
-    all<{ version: number | null }>(connection, retentionSql.slowest, [workspaceId]),
-    ([row]) => row?.version ?? null,
-  )
+  connection.first<{ version: number | null }>(retentionSql.slowest, workspaceId)?.version ?? null
+
+/** Runs steps on one workspace, each a transaction. */
+const writer =
+  (database: Database['Type'], operation: string, workspaceId: string, cutoff: number) =>
+  <A>(body: (step: Step) => A): Effect.Effect<A, StorageError> =>
+    database.write(operation, (connection) => Either.right(body({ connection, workspaceId, cutoff })))
 
 /** Lets waiting pushes and pulls, and the event loop's input and output, go first. */
 const letOthersGo = Effect.async<void>((resume) => {
@@ -140,38 +143,34 @@ const remembered = (row: LogRow) => {
   return [row.op_id, row.server_version, contentHash(content).toString('hex'), row.created_at]
 }
 
-const trimStep = (step: Step) =>
-  Effect.gen(function* () {
-    const { connection, workspaceId, cutoff } = step
-    const slowest = yield* slowestCursor(step)
-    if (slowest === null) return { removed: 0, done: true }
-    const front = yield* all<LogRow>(connection, retentionSql.frontOfLog, [workspaceId, slowest])
-    const young = front.findIndex((row) => row.created_at >= cutoff)
-    const old = young === -1 ? front : front.slice(0, young)
-    const last = old.at(-1)
-    if (last === undefined) return { removed: 0, done: true }
-    yield* all(connection, retentionSql.rememberOps, [workspaceId, JSON.stringify(old.map(remembered))])
-    yield* all(connection, retentionSql.trimLog, [workspaceId, last.server_version])
-    yield* all(connection, retentionSql.raiseFloor, [last.server_version, workspaceId])
-    return { removed: old.length, done: old.length < stepSize }
-  })
+const trimStep = (step: Step) => {
+  const { connection, workspaceId, cutoff } = step
+  const slowest = slowestCursor(step)
+  if (slowest === null) return { removed: 0, done: true }
+  const front = connection.all<LogRow>(retentionSql.frontOfLog, workspaceId, slowest)
+  const young = front.findIndex((row) => row.created_at >= cutoff)
+  const old = young === -1 ? front : front.slice(0, young)
+  const last = old.at(-1)
+  if (last === undefined) return { removed: 0, done: true }
+  connection.run(retentionSql.rememberOps, workspaceId, JSON.stringify(old.map(remembered)))
+  connection.run(retentionSql.trimLog, workspaceId, last.server_version)
+  connection.run(retentionSql.raiseFloor, last.server_version, workspaceId)
+  return { removed: old.length, done: old.length < stepSize }
+}
+
+const forgetStep = ({ connection, workspaceId, cutoff }: Step) => {
+  const removed = connection.run(retentionSql.forgetOps, workspaceId, cutoff)
+  return { removed, done: removed < stepSize }
+}
 
 /** Trims the log of a workspace; `retention` in seconds. */
 export const trimChangeLog = (database: Database['Type'], workspaceId: string, retention: number) =>
   Effect.gen(function* () {
     const cutoff = (yield* epochSeconds) - retention
-    const write = <A, E>(body: (step: Step) => Effect.Effect<A, E>) =>
-      database.write('gc change log', (connection) => body({ connection, workspaceId, cutoff }))
+    const write = writer(database, 'gc change log', workspaceId, cutoff)
     const cursors = yield* write(dropStaleCursors)
     const entries = yield* stepwise(write(trimStep))
-    const opIds = yield* stepwise(
-      write(({ connection }) =>
-        Effect.map(
-          all(connection, retentionSql.forgetOps, [workspaceId, cutoff - retention]),
-          ({ length }) => ({ removed: length, done: length < stepSize }),
-        ),
-      ),
-    )
+    const opIds = yield* stepwise(write((step) => forgetStep({ ...step, cutoff: cutoff - retention })))
     return { entries, opIds, cursors }
   })
 
@@ -183,46 +182,43 @@ export const gcChangeLog =
     )
 
 /** Looks at the passed tombstones above `position`, and removes the old ones among them. */
-const collectStep = (step: Step, position: { last: number }) =>
-  Effect.gen(function* () {
-    const { connection, workspaceId, cutoff } = step
-    const slowest = yield* slowestCursor(step)
-    if (slowest === null) return { removed: 0, done: true, last: 0 }
-    const passed = yield* all<{ table_name: SyncedTable; server_version: number; deleted_at: number }>(
-      connection,
-      retentionSql.passedTombstones,
-      [workspaceId, position.last, slowest],
-    )
-    const old = passed.filter((row) => row.deleted_at < cutoff)
-    if (old.length > 0) {
-      const versions = JSON.stringify(old.map((row) => row.server_version))
-      yield* all(connection, retentionSql.dropTombstones, [workspaceId, versions])
-      for (const table of new Set(old.map((row) => row.table_name))) {
-        yield* all(connection, retentionSql.erase[table], [workspaceId, versions])
-      }
+const collectStep = (step: Step, position: number) => {
+  const { connection, workspaceId, cutoff } = step
+  const slowest = slowestCursor(step)
+  if (slowest === null) return { removed: 0, done: true, last: position }
+  const passed = connection.all<{ table_name: SyncedTable; server_version: number; deleted_at: number }>(
+    retentionSql.passedTombstones,
+    workspaceId,
+    position,
+    slowest,
+  )
+  const old = passed.filter((row) => row.deleted_at < cutoff)
+  if (old.length > 0) {
+    const versions = JSON.stringify(old.map((row) => row.server_version))
+    connection.run(retentionSql.dropTombstones, workspaceId, versions)
+    for (const table of new Set(old.map((row) => row.table_name))) {
+      connection.run(retentionSql.erase[table], workspaceId, versions)
     }
-    return {
-      removed: old.length,
-      done: passed.length < stepSize,
-      last: passed.at(-1)?.server_version ?? position.last,
-    }
-  })
+  }
+  return {
+    removed: old.length,
+    done: passed.length < stepSize,
+    last: passed.at(-1)?.server_version ?? position,
+  }
+}
 
 /** Collects the tombstones of a workspace; `retention` in seconds. */
 export const collectTombstones = (database: Database['Type'], workspaceId: string, retention: number) =>
   Effect.gen(function* () {
     const cutoff = (yield* epochSeconds) - retention
-    const write = <A, E>(body: (step: Step) => Effect.Effect<A, E>) =>
-      database.write('gc tombstones', (connection) => body({ connection, workspaceId, cutoff }))
+    const write = writer(database, 'gc tombstones', workspaceId, cutoff)
     const cursors = yield* write(dropStaleCursors)
-    const position = { last: 0 }
+    let position = 0
+    const step = Effect.suspend(() => write((step) => collectStep(step, position)))
     const tombstones = yield* stepwise(
-      Effect.tap(
-        write((step) => collectStep(step, position)),
-        ({ last }) => {
-          position.last = last
-        },
-      ),
+      Effect.tap(step, ({ last }) => {
+        position = last
+      }),
     )
     return { tombstones, cursors }
   })

@@ -6,7 +6,13 @@ import type { SqlError } from '@effect/sql/SqlError'
 import { Effect } from 'effect'
 import { migrations } from '../../migrations/index.js'
 import { SchemaError, type SchemaVersion } from '../services/SchemaMigrator.js'
-import { all } from './statement.js'
+
+/** All rows of one statement. */
+export const all = <Row>(
+  connection: Connection,
+  sql: string,
+  params: ReadonlyArray<unknown> = [],
+): Effect.Effect<ReadonlyArray<Row>, SqlError> => connection.execute(sql, params, undefined)
 
 export const migrationsTable = 'effect_sql_migrations'
 

@@ -1,8 +1,8 @@
 /**
  * The one place that knows SQLite's result codes.
  */
-import type { SqlError } from '@effect/sql/SqlError'
-import { StorageError, type StorageReason } from '../services/StorageError.js'
+import Sqlite from 'better-sqlite3'
+import { DatabaseOpenError, StorageError, type StorageReason } from '../services/StorageError.js'
 
 const reasons: ReadonlyArray<readonly [prefix: string, reason: StorageReason]> = [
   ['SQLITE_BUSY', 'busy'],
@@ -40,16 +40,31 @@ export const rootMessage = (error: unknown): string => {
   return message.split('\n', 1)[0] ?? message
 }
 
+/** The driver refuses a closed handle with a plain TypeError. */
+const isClosed = (error: unknown) => rootMessage(error) === 'The database connection is not open'
+
+/** Whether the driver failed, and not the code that uses it. */
+export const isDriverError = (error: unknown): boolean =>
+  error instanceof Sqlite.SqliteError || isClosed(error)
+
 const storageReason = (error: unknown): StorageReason => {
   const code = sqliteCode(error)
-  if (code === undefined) {
-    // The driver refuses a closed handle with a plain TypeError.
-    return rootMessage(error) === 'The database connection is not open' ? 'closed' : 'other'
-  }
+  if (code === undefined) return isClosed(error) ? 'closed' : 'other'
   return reasons.find(([prefix]) => code.startsWith(prefix))?.[1] ?? 'other'
 }
 
 export const toStorageError =
   (operation: string) =>
-  (cause: SqlError): StorageError =>
+  (cause: unknown): StorageError =>
     new StorageError({ operation, reason: storageReason(cause), cause })
+
+/** Why a database could not be opened, and what to do. */
+export const openError =
+  (path: string) =>
+  (cause: unknown): DatabaseOpenError => {
+    const detail =
+      sqliteCode(cause) === 'SQLITE_NOTADB'
+        ? 'the file is not an SQLite database; set OR3_SQLITE_DB_PATH to another path'
+        : `${rootMessage(cause)}; check OR3_SQLITE_DB_PATH and the permissions of the file and its folder`
+    return new DatabaseOpenError({ path, detail, cause })
+  }

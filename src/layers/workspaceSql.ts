@@ -1,10 +1,9 @@
 /**
  * The statements of the workspace store, and the checks that several of its methods share.
  */
-import type { Connection } from '@effect/sql/SqlConnection'
-import { Effect } from 'effect'
+import { Either } from 'effect'
 import { type Role, UserNotFound, WorkspaceForbidden, WorkspaceNotFound } from '../services/WorkspaceStore.js'
-import { all } from './statement.js'
+import type { Connection } from './connection.js'
 
 /** Where a user without an active workspace goes. */
 const newHome = `(
@@ -64,15 +63,15 @@ export const workspaceSql = {
   removeMember: `DELETE FROM workspace_members WHERE workspace_id = ? AND user_id = ?`,
 }
 
-/** The first row, if there is one. */
-export const one = <Row>(connection: Connection, sql: string, params: ReadonlyArray<unknown>) =>
-  Effect.map(all<Row>(connection, sql, params), ([row]) => row)
-
 /** The role of a member of a live workspace; anybody else is told that there is no such workspace. */
-export const requireMember = (connection: Connection, userId: string, workspaceId: string) =>
-  Effect.flatMap(one<{ role: Role }>(connection, workspaceSql.role, [workspaceId, userId]), (row) =>
-    row === undefined ? Effect.fail(new WorkspaceNotFound({})) : Effect.succeed(row.role),
-  )
+export const requireMember = (
+  connection: Connection,
+  userId: string,
+  workspaceId: string,
+): Either.Either<Role, WorkspaceNotFound> => {
+  const row = connection.first<{ role: Role }>(workspaceSql.role, workspaceId, userId)
+  return row === undefined ? Either.left(new WorkspaceNotFound({})) : Either.right(row.role)
+}
 
 export const requireRole = (
   connection: Connection,
@@ -80,26 +79,23 @@ export const requireRole = (
   workspaceId: string,
   needs: ReadonlyArray<Role>,
 ) =>
-  Effect.filterOrFail(
+  Either.filterOrLeft(
     requireMember(connection, userId, workspaceId),
     (role) => needs.includes(role),
     () => new WorkspaceForbidden({ needs }),
   )
 
-export const requireUser = (connection: Connection, userId: string) =>
-  Effect.filterOrFail(
-    one(connection, workspaceSql.user, [userId]),
-    (row) => row !== undefined,
-    () => new UserNotFound({}),
-  )
+export const requireUser = (connection: Connection, userId: string): Either.Either<void, UserNotFound> =>
+  connection.first(workspaceSql.user, userId) === undefined ? Either.left(new UserNotFound({})) : Either.void
 
 /** For trusted callers, who need no membership. */
-export const requireWorkspace = (connection: Connection, workspaceId: string) =>
-  Effect.filterOrFail(
-    one(connection, workspaceSql.liveWorkspace, [workspaceId]),
-    (row) => row !== undefined,
-    () => new WorkspaceNotFound({}),
-  )
+export const requireWorkspace = (
+  connection: Connection,
+  workspaceId: string,
+): Either.Either<void, WorkspaceNotFound> =>
+  connection.first(workspaceSql.liveWorkspace, workspaceId) === undefined
+    ? Either.left(new WorkspaceNotFound({}))
+    : Either.void
 
 /** A workspace and its owner's membership. */
 export const insertWorkspace = (
@@ -111,13 +107,8 @@ export const insertWorkspace = (
     readonly description: string | null
     readonly now: number
   },
-) =>
-  Effect.zipRight(
-    all(connection, workspaceSql.insertWorkspace, [
-      workspace.id,
-      workspace.name,
-      workspace.description,
-      workspace.now,
-    ]),
-    all(connection, workspaceSql.insertMember, [workspace.id, workspace.ownerId, 'owner', workspace.now]),
-  )
+) => {
+  const { id, ownerId, name, description, now } = workspace
+  connection.run(workspaceSql.insertWorkspace, id, name, description, now)
+  connection.run(workspaceSql.insertMember, id, ownerId, 'owner', now)
+}

@@ -61,7 +61,9 @@ const startupMessage = (error: unknown, path: string): string => {
  *
  * @throws ProviderStartupError
  */
-export const openProvider = ({ env = process.env }: { readonly env?: NodeJS.ProcessEnv } = {}): Provider => {
+export const openProvider = ({
+  env = process.env,
+}: { readonly env?: Readonly<Record<string, string | undefined>> } = {}): Provider => {
   const settings = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const runtime = ManagedRuntime.make(
     ProviderLayer.layer.pipe(

@@ -1,8 +1,7 @@
 /**
  * Brings the database to the newest schema before anything else uses it.
  */
-import { Context, type Effect, Schema } from 'effect'
-import type { StorageError } from './StorageError.js'
+import { Context, Schema } from 'effect'
 
 /** The schema could not be brought up to date. The file is as it was. */
 export class SchemaError extends Schema.TaggedError<SchemaError>('or3-provider-sqlite/SchemaError')(
@@ -30,6 +29,6 @@ export class SchemaMigrator extends Context.Tag('or3-provider-sqlite/SchemaMigra
     /** What this start applied, oldest first; empty when the schema was up to date. */
     readonly appliedAtStart: ReadonlyArray<SchemaVersion>
     /** The newest migration the database has. */
-    readonly version: Effect.Effect<SchemaVersion, StorageError>
+    readonly version: SchemaVersion
   }
 >() {}

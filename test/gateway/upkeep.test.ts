@@ -8,8 +8,7 @@ import { Duration, Effect, Layer, Logger, Option, TestClock } from 'effect'
 import { Database } from '../../src/layers/Database.js'
 import { layerOf } from '../../src/layers/ProviderConfig.js'
 import { layerSchedule, layer as upkeepLayer } from '../../src/layers/Upkeep.js'
-import { all } from '../../src/layers/statement.js'
-import { SyncGateway, Upkeep } from '../../src/services/index.js'
+import { StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
 import { sqlLayer, temporaryFolder } from '../support/subjects.js'
 
@@ -39,11 +38,8 @@ const history = (workspaceId: string) =>
     return gateway.updateCursor({ ...scope(workspaceId), deviceId: 'd', version: 4 })
   })
 
-const logLength = Effect.flatMap(Database, ({ read }) =>
-  Effect.map(
-    read('test', (connection) => all<{ n: number }>(connection, 'SELECT count(*) AS n FROM change_log')),
-    ([row]) => row!.n,
-  ),
+const logLength = Effect.flatMap(Database, ({ direct }) =>
+  direct('test', (connection) => connection.first<{ n: number }>('SELECT count(*) AS n FROM change_log')!.n),
 )
 
 describe('upkeep', () => {
@@ -134,10 +130,8 @@ describe('upkeep', () => {
       Effect.map(Upkeep, (upkeep) => ({
         ...upkeep,
         tidy: Effect.suspend(() =>
-          fail
-            ? Effect.flatMap(Database, ({ write }) => write('upkeep', (c) => all(c, 'SELECT nothing')))
-            : upkeep.tidy,
-        ).pipe(Effect.asVoid) as never,
+          fail ? Effect.fail(new StorageError({ operation: 'upkeep', reason: 'full' })) : upkeep.tidy,
+        ),
       })),
     )
     return Effect.gen(function* () {

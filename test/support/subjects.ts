@@ -20,7 +20,6 @@ import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/SchemaMigrator.js'
 import * as SqlGateway from '../../src/layers/SyncGateway.js'
 import * as SqlStore from '../../src/layers/WorkspaceStore.js'
-import { all } from '../../src/layers/statement.js'
 import { HostError, openProvider } from '../../src/nuxt/adapters.js'
 import type { AuthWorkspaceStore, HostPushResult } from '../../src/nuxt/host.js'
 import { type ServiceError, toHostError } from '../../src/nuxt/httpErrors.js'
@@ -309,8 +308,8 @@ const fromServices = async <R>(
 /** Every service on SQLite, with the database at hand. */
 export const sqlLayer = (dbPath: string) =>
   Layer.mergeAll(SqlGateway.layer, SqlStore.layer, SqlMembers.layer).pipe(
-    Layer.provideMerge(Migrator.layer),
     Layer.provideMerge(Database.layer),
+    Layer.provideMerge(Migrator.layer),
     Layer.provide(Config.layerOf({ dbPath, synchronous: 'OFF' })),
     Layer.provide(IdGenerator.layer),
   )
@@ -320,8 +319,8 @@ const onSql = (name: SubjectName, dbPath: string, cleanUp?: () => void) =>
     name,
     sqlLayer(dbPath),
     (context) => (workspaceId) => {
-      const { read } = Context.get(context, Database.Database)
-      const query = (sql: string) => Effect.runSync(read('test', (connection) => all<any>(connection, sql)))
+      const { direct } = Context.get(context, Database.Database)
+      const query = (sql: string) => Effect.runSync(direct('test', (connection) => connection.all<any>(sql)))
       return Promise.resolve(viewOfSql(query, workspaceId))
     },
     dbPath === ':memory:' ? undefined : dbPath,

@@ -1,0 +1,47 @@
+/**
+ * Synchronous statements on one better-sqlite3 handle.
+ *
+ * The driver is synchronous, so a transaction here is one plain function: no fiber gets in between, nothing can be
+ * interrupted half-way, and no lock is needed within the process. Measured, it also costs a tenth of a statement that is an
+ * effect of its own.
+ */
+import type Sqlite from 'better-sqlite3'
+
+export interface Connection {
+  /** All rows. */
+  readonly all: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => Array<Row>
+  /** The first row, if there is one. */
+  readonly first: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => Row | undefined
+  /** Runs a statement that returns no rows; gives the number of rows it changed. */
+  readonly run: (sql: string, ...params: ReadonlyArray<unknown>) => number
+  /** All rows as arrays, which is faster for wide ones. */
+  readonly values: (sql: string, ...params: ReadonlyArray<unknown>) => Array<ReadonlyArray<unknown>>
+}
+
+/** Prepares each text once. The texts are a fixed set: none is built from input. */
+export const makeConnection = (database: Sqlite.Database): Connection => {
+  const prepared = new Map<string, Sqlite.Statement>()
+  const preparedValues = new Map<string, Sqlite.Statement>()
+  const prepare = (sql: string) => {
+    let statement = prepared.get(sql)
+    if (statement === undefined) {
+      statement = database.prepare(sql)
+      prepared.set(sql, statement)
+    }
+    return statement
+  }
+  return {
+    all: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => prepare(sql).all(...params) as Array<Row>,
+    first: <Row>(sql: string, ...params: ReadonlyArray<unknown>) =>
+      prepare(sql).get(...params) as Row | undefined,
+    run: (sql, ...params) => prepare(sql).run(...params).changes,
+    values: (sql, ...params) => {
+      let statement = preparedValues.get(sql)
+      if (statement === undefined) {
+        statement = database.prepare(sql).raw(true)
+        preparedValues.set(sql, statement)
+      }
+      return statement.all(...params) as Array<ReadonlyArray<unknown>>
+    },
+  }
+}
