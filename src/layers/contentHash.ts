@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { canonicalJson, type CheckedOp } from '../services/opRules.js'
 
 /** 16 bytes; equal for ops of equal content. */
-export const contentHash = (op: Omit<CheckedOp, 'opId'>): Buffer => {
+export const contentHash = (op: Omit<CheckedOp, 'opId' | 'owner'>): Buffer => {
   const payload = op.payloadJson === null ? null : canonicalJson(op.payloadJson)
   const content = [op.tableName, op.operation, op.pk, op.clock, op.hlc, op.deviceId, payload]
   return createHash('sha256').update(JSON.stringify(content)).digest().subarray(0, 16)

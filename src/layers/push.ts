@@ -1,8 +1,8 @@
 /**
- * Push on SQLite: a whole batch in a handful of set-based statements.
+ * Push on SQLite: one immediate transaction, op by op, with statements prepared once.
  *
- * The batch travels to SQLite once, as one JSON text with the payloads spliced in; the rows are then materialised from the
- * log range just written. Which ops won is what `RETURNING` says, so there is no second opinion about last writer wins.
+ * The driver is synchronous, so a loop over prepared statements costs what set-based SQL costs for large batches and much
+ * less for small ones, and a batch is by construction what its ops are one by one: each sees those before it.
  */
 import { Effect, Either } from 'effect'
 import { type CheckedOp, checkOp, sameContent } from '../services/opRules.js'
@@ -23,72 +23,36 @@ import type { Database } from './Database.js'
 import { pushSql } from './pushSql.js'
 import { epochSeconds } from './time.js'
 
-/** An op that holds an op id: logged, trimmed, or accepted earlier in this batch. */
-interface Holder {
-  readonly opId: string
-  readonly isSame: (op: CheckedOp) => boolean
-  /** Its version; for an op of this batch its place among the accepted ones, and counted from the version before the batch. */
-  readonly version: number
-  readonly inBatch: boolean
-}
+type Checked = CheckedOp | InvalidOp | OpForbidden
 
-/** What becomes of one op; the versions of this batch are not known yet. */
-type Decision =
-  InvalidOp | OpConflict | OpForbidden | { readonly accepted: number } | { readonly replayOf: Holder }
-
-interface Batch {
-  readonly workspaceId: string
-  readonly userId: string | undefined
-  readonly now: number
-  readonly checked: ReadonlyArray<CheckedOp | InvalidOp | OpForbidden>
-}
+const isRefused = (op: Checked): op is InvalidOp | OpForbidden =>
+  op instanceof InvalidOp || op instanceof OpForbidden
 
 export const push =
   (database: Database['Type']) =>
   (request: PushRequest): Effect.Effect<PushResult, GatewayError> =>
-    Effect.gen(function* () {
-      const { workspaceId, userId, ops } = yield* checkPush(request)
+    Effect.flatMap(checkPush(request), ({ workspaceId, userId, ops }) => {
       const checked = ops.map((op) => checkOp(workspaceId, userId, op))
-      if (!checked.some(isChecked)) {
-        const serverVersion = yield* database.direct('push', highWatermark(workspaceId))
-        return { outcomes: checked as ReadonlyArray<InvalidOp | OpForbidden>, serverVersion }
+      if (checked.every(isRefused)) {
+        return database.direct('push', (connection) => ({
+          outcomes: checked,
+          serverVersion: positionOf(connection, workspaceId).value,
+        }))
       }
-      const now = yield* epochSeconds
-      return yield* database.write('push', (connection) =>
-        Either.right(pushBatch({ workspaceId, userId, now, checked }, connection)),
+      return Effect.flatMap(epochSeconds, (now) =>
+        database.write('push', (connection) =>
+          Either.right(new Batch(connection, workspaceId, userId, now).push(checked)),
+        ),
       )
     })
 
-const isChecked = (op: CheckedOp | InvalidOp | OpForbidden): op is CheckedOp =>
-  !(op instanceof InvalidOp) && !(op instanceof OpForbidden)
-
-const highWatermark =
-  (workspaceId: string) =>
-  (connection: Connection): number =>
-    connection.first<{ value: number }>(pushSql.highWatermark, workspaceId)?.value ?? 0
-
-const pushBatch = (batch: Batch, connection: Connection): PushResult => {
-  const { workspaceId, checked } = batch
-  const ops = checked.filter(isChecked)
-  const holders = findHolders(connection, workspaceId, ops)
-  const { decisions, accepted } = decide(checked, holders, notificationGuard(connection, batch, ops))
-  if (accepted.length === 0) {
-    return { outcomes: decisions.map(outcome(0, [])), serverVersion: highWatermark(workspaceId)(connection) }
+const positionOf = (connection: Connection, workspaceId: string) =>
+  connection.first<{ value: number; trimmed_version: number }>(pushSql.position, workspaceId) ?? {
+    value: 0,
+    trimmed_version: 0,
   }
-  const { value: serverVersion } = connection.first<{ value: number }>(
-    pushSql.allocate,
-    workspaceId,
-    accepted.length,
-  )!
-  const base = serverVersion - accepted.length
-  const results = store(connection, batch, accepted, base)
-  return { outcomes: decisions.map(outcome(base, results)), serverVersion }
-}
 
-const jsonArray = (values: Iterable<string>) => JSON.stringify([...values])
-
-interface KnownOpRow {
-  readonly op_id: string
+interface LoggedOp {
   readonly server_version: number
   readonly table_name: SyncedTable
   readonly pk: string
@@ -97,180 +61,126 @@ interface KnownOpRow {
   readonly clock: number
   readonly hlc: string
   readonly device_id: string
-  readonly content_hash: Buffer | null
 }
 
-const findHolders = (connection: Connection, workspaceId: string, ops: ReadonlyArray<CheckedOp>) => {
-  const opIds = jsonArray(ops.map(({ opId }) => opId))
-  const holders = new Map<string, Holder>()
-  for (const row of connection.all<KnownOpRow>(pushSql.knownOps, { workspaceId, opIds })) {
-    holders.set(row.op_id, holderOf(row))
-  }
-  return holders
-}
+const contentOf = (opId: string, row: LoggedOp): CheckedOp => ({
+  opId,
+  tableName: row.table_name,
+  operation: row.op,
+  pk: row.pk,
+  payloadJson: row.payload_json,
+  clock: row.clock,
+  hlc: row.hlc,
+  deviceId: row.device_id,
+  owner: null,
+})
 
-const holderOf = (row: KnownOpRow): Holder => {
-  const { content_hash: hash } = row
-  const logged = (): CheckedOp => ({
-    opId: row.op_id,
-    tableName: row.table_name,
-    operation: row.op,
-    pk: row.pk,
-    payloadJson: row.payload_json,
-    clock: row.clock,
-    hlc: row.hlc,
-    deviceId: row.device_id,
-  })
-  return {
-    opId: row.op_id,
-    isSame: hash === null ? (op) => sameContent(op, logged()) : (op) => contentHash(op).equals(hash),
-    version: row.server_version,
-    inBatch: false,
-  }
-}
+/** One batch in its transaction. */
+class Batch {
+  private version: number
+  private readonly hasTrimmedOps: boolean
+  /** While the workspace has no tombstone, a put need not look for one to remove. */
+  private hasTombstones: boolean
 
-/** Whether the caller may touch a record. Within a batch the answer cannot change: its puts make the caller the owner. */
-const notificationGuard = (
-  connection: Connection,
-  { workspaceId, userId }: Batch,
-  ops: ReadonlyArray<CheckedOp>,
-) => {
-  const touched = userId === undefined ? [] : ops.filter(({ tableName }) => tableName === 'notifications')
-  if (touched.length === 0) return () => true
-  const rows = connection.all<{ pk: string; user_id: string }>(
-    pushSql.notificationOwners,
-    workspaceId,
-    jsonArray(new Set(touched.map(({ pk }) => pk))),
-  )
-  const foreign = new Set(rows.filter((row) => row.user_id !== userId).map(({ pk }) => pk))
-  return ({ tableName, pk }: CheckedOp) => tableName !== 'notifications' || !foreign.has(pk)
-}
-
-/** Goes through the batch as a sequence: an op sees those before it. */
-const decide = (
-  checked: Batch['checked'],
-  holders: Map<string, Holder>,
-  mayTouch: (op: CheckedOp) => boolean,
-): { readonly decisions: ReadonlyArray<Decision>; readonly accepted: ReadonlyArray<CheckedOp> } => {
-  const accepted: Array<CheckedOp> = []
-  const decisions = checked.map((op): Decision => {
-    if (!isChecked(op)) return op
-    const holder = holders.get(op.opId)
-    if (holder !== undefined) {
-      if (holder.isSame(op)) return { replayOf: holder }
-      return new OpConflict({ opId: op.opId, ...(holder.inBatch ? {} : { serverVersion: holder.version }) })
-    }
-    if (!mayTouch(op)) return new OpForbidden({ opId: op.opId })
-    const place = accepted.push(op) - 1
-    holders.set(op.opId, {
-      opId: op.opId,
-      isSame: (other) => sameContent(other, op),
-      version: place,
-      inBatch: true,
-    })
-    return { accepted: place }
-  })
-  return { decisions, accepted }
-}
-
-const outcome =
-  (base: number, results: ReadonlyArray<OpAccepted>) =>
-  (decision: Decision): OpOutcome => {
-    if ('accepted' in decision) return results[decision.accepted]!
-    if (!('replayOf' in decision)) return decision
-    const { opId, version, inBatch } = decision.replayOf
-    return new OpReplayed({ opId, serverVersion: inBatch ? base + 1 + version : version })
+  constructor(
+    private readonly connection: Connection,
+    private readonly workspaceId: string,
+    private readonly userId: string | undefined,
+    private readonly now: number,
+  ) {
+    const { value, trimmed_version } = positionOf(connection, workspaceId)
+    this.version = value
+    this.hasTrimmedOps = trimmed_version > 0
+    this.hasTombstones = connection.first(pushSql.hasTombstones, workspaceId) !== undefined
   }
 
-/** Logs the accepted ops as the versions after `base`, and brings rows and tombstones in step. */
-const store = (
-  connection: Connection,
-  { workspaceId, userId, now }: Batch,
-  accepted: ReadonlyArray<CheckedOp>,
-  base: number,
-): ReadonlyArray<OpAccepted> => {
-  // Of several ops on one record, a later one may replace what an earlier one lost to.
-  const winning = payloads(connection, workspaceId, groupByTable(repeated(accepted)))
-  connection.run(pushSql.log, { workspaceId, base, now, ops: logJson(accepted) })
-  const applied = new Set<string>()
-  const range = { workspaceId, base }
-  for (const [table, ops] of groupByTable(accepted)) {
-    const parameters = table === 'notifications' ? { ...range, userId: userId ?? null } : range
-    for (const { op_id } of connection.all<{ op_id: string }>(pushSql.materialize[table], parameters)) {
-      applied.add(op_id)
-    }
-    if (ops.some(({ operation }) => operation === 'delete')) connection.run(pushSql.bury[table], range)
-    if (ops.some(({ operation }) => operation === 'put')) connection.run(pushSql.revive[table], range)
+  push(checked: ReadonlyArray<Checked>): PushResult {
+    const before = this.version
+    const outcomes = checked.map((op) => (isRefused(op) ? op : this.pushOp(op)))
+    if (this.version > before) this.connection.run(pushSql.raiseWatermark, this.workspaceId, this.version)
+    return { outcomes, serverVersion: this.version }
   }
-  const superseded = accepted.filter((op) => !applied.has(op.opId) && !winning.has(recordKey(op)))
-  for (const [key, payload] of payloads(connection, workspaceId, groupByTable(superseded))) {
-    winning.set(key, payload)
+
+  private pushOp(op: CheckedOp): OpOutcome {
+    return this.knownOutcome(op) ?? (this.mayTouch(op) ? this.accept(op) : new OpForbidden({ opId: op.opId }))
   }
-  return accepted.map((op, place) => {
-    const result = { opId: op.opId, serverVersion: base + 1 + place, applied: applied.has(op.opId) }
-    if (result.applied) {
-      if (winning.size > 0) winning.set(recordKey(op), op.payloadJson)
-      return new OpAccepted(result)
-    }
-    const payload = winning.get(recordKey(op)) ?? null
-    return new OpAccepted(payload === null ? result : { ...result, payload: JSON.parse(payload) })
-  })
-}
 
-/** A primary key holds no NUL. */
-const recordKey = ({ tableName, pk }: { readonly tableName: string; readonly pk: string }) =>
-  `${tableName}\0${pk}`
-
-const groupByTable = (ops: ReadonlyArray<CheckedOp>) => {
-  const groups = new Map<SyncedTable, Array<CheckedOp>>()
-  for (const op of ops) {
-    const group = groups.get(op.tableName)
-    if (group === undefined) groups.set(op.tableName, [op])
-    else group.push(op)
+  /** The outcome of an op whose id is taken, by a logged op or one whose log entry is trimmed. */
+  private knownOutcome(op: CheckedOp): OpReplayed | OpConflict | undefined {
+    const { opId } = op
+    const answer = (serverVersion: number, same: boolean) =>
+      same ? new OpReplayed({ opId, serverVersion }) : new OpConflict({ opId, serverVersion })
+    const logged = this.connection.first<LoggedOp>(pushSql.loggedOp, this.workspaceId, opId)
+    if (logged !== undefined) return answer(logged.server_version, sameContent(op, contentOf(opId, logged)))
+    if (!this.hasTrimmedOps) return undefined
+    const trimmed = this.connection.first<{ server_version: number; content_hash: Buffer }>(
+      pushSql.trimmedOp,
+      this.workspaceId,
+      opId,
+    )
+    return trimmed && answer(trimmed.server_version, contentHash(op).equals(trimmed.content_hash))
   }
-  return groups
-}
 
-/** The ops on records that occur more than once. */
-const repeated = (ops: ReadonlyArray<CheckedOp>) => {
-  const counts = new Map<string, number>()
-  for (const op of ops) counts.set(recordKey(op), (counts.get(recordKey(op)) ?? 0) + 1)
-  return counts.size === ops.length ? [] : ops.filter((op) => counts.get(recordKey(op))! > 1)
-}
+  private mayTouch({ tableName, pk }: CheckedOp): boolean {
+    if (tableName !== 'notifications' || this.userId === undefined) return true
+    const row = this.connection.first<{ user_id: string | null }>(
+      pushSql.notificationOwner,
+      this.workspaceId,
+      pk,
+    )
+    return (row?.user_id ?? this.userId) === this.userId
+  }
 
-/** The payloads of the rows as they are, by record. */
-const payloads = (
-  connection: Connection,
-  workspaceId: string,
-  groups: ReadonlyMap<SyncedTable, ReadonlyArray<CheckedOp>>,
-) => {
-  const found = new Map<string, string | null>()
-  for (const [tableName, ops] of groups) {
-    const keys = jsonArray(new Set(ops.map(({ pk }) => pk)))
-    for (const { pk, data_json } of connection.all<{ pk: string; data_json: string | null }>(
-      pushSql.payloads[tableName],
+  /** Logs the op as the next version, and brings its row and tombstone in step. */
+  private accept(op: CheckedOp): OpAccepted {
+    const { connection, workspaceId, now } = this
+    const { opId, tableName, operation, pk, payloadJson, clock, hlc, deviceId } = op
+    const version = ++this.version
+    connection.run(
+      pushSql.log,
       workspaceId,
-      keys,
-    )) {
-      found.set(recordKey({ tableName, pk }), data_json)
+      version,
+      tableName,
+      pk,
+      operation,
+      payloadJson,
+      clock,
+      hlc,
+      deviceId,
+      opId,
+      now,
+    )
+    const isDelete = operation === 'delete'
+    const row = [
+      workspaceId,
+      pk,
+      payloadJson,
+      clock,
+      hlc,
+      opId,
+      deviceId,
+      version,
+      isDelete ? 1 : 0,
+      now,
+      now,
+    ]
+    if (tableName === 'notifications') row.push(isDelete ? (this.userId ?? null) : op.owner)
+    if (connection.run(pushSql.materialize[tableName], ...row) === 0) {
+      return new OpAccepted({ opId, serverVersion: version, applied: false, ...this.winningPayload(op) })
     }
+    if (isDelete) {
+      connection.run(pushSql.bury, workspaceId, tableName, pk, clock, hlc, opId, version, now)
+      this.hasTombstones = true
+    } else if (this.hasTombstones) connection.run(pushSql.revive, workspaceId, tableName, pk)
+    return new OpAccepted({ opId, serverVersion: version, applied: true })
   }
-  return found
-}
 
-/** The ops as one JSON array, their payloads spliced in as they are. */
-const logJson = (ops: ReadonlyArray<CheckedOp>) => {
-  const entries = ops.map((op) => {
-    const head = JSON.stringify({
-      t: op.tableName,
-      k: op.pk,
-      o: op.operation,
-      c: op.clock,
-      h: op.hlc,
-      d: op.deviceId,
-      i: op.opId,
-    })
-    return op.payloadJson === null ? head : `${head.slice(0, -1)},"p":${op.payloadJson}}`
-  })
-  return `[${entries.join(',')}]`
+  private winningPayload({ tableName, pk }: CheckedOp): { readonly payload?: unknown } {
+    const { data_json: json } = this.connection.first<{ data_json: string | null }>(
+      pushSql.winningPayload[tableName],
+      this.workspaceId,
+      pk,
+    )!
+    return json === null ? {} : { payload: JSON.parse(json) }
+  }
 }

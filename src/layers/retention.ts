@@ -5,7 +5,6 @@
  * afresh what may go, so it may stop anywhere and run beside itself.
  */
 import { Effect, Either } from 'effect'
-import type { CheckedOp } from '../services/opRules.js'
 import { checkCursor, checkRetention } from '../services/requests.js'
 import type { StorageError } from '../services/StorageError.js'
 import type { SyncedTable } from '../services/SyncDomain.js'
@@ -131,7 +130,7 @@ interface LogRow {
 
 /** What `trimmed_ops` keeps of an entry. */
 const remembered = (row: LogRow) => {
-  const content: Omit<CheckedOp, 'opId'> = {
+  const content = {
     tableName: row.table_name,
     operation: row.op,
     pk: row.pk,

@@ -16,6 +16,8 @@ export interface CheckedOp {
   readonly clock: number
   readonly hlc: string
   readonly deviceId: string
+  /** Of a notification's put: whose it makes it; null for nobody's in particular. */
+  readonly owner: string | null
 }
 
 type JsonObject = Record<string, unknown>
@@ -121,7 +123,7 @@ const check = (
   if (!isAsciiId(hlc)) return 'hlc'
   if (!isAsciiId(deviceId)) return 'device-id'
   if (!isCount(clock)) return 'clock'
-  const checked = { opId, tableName, operation, pk, clock, hlc, deviceId } as const
+  const checked = { opId, tableName, operation, pk, clock, hlc, deviceId, owner: null } as const
 
   if (payload === undefined || payload === null) {
     return operation === 'put' ? 'payload-missing' : { ...checked, payloadJson: null }
@@ -136,13 +138,17 @@ const check = (
     return 'payload-reserved-field'
   }
   let stored = payload
-  if (tableName === 'notifications' && operation === 'put' && userId !== undefined) {
-    const owner = own(payload, 'user_id') ?? userId
-    if (owner !== userId) return 'forbidden'
-    stored = { ...payload, user_id: userId }
+  let owner: string | null = null
+  if (tableName === 'notifications' && operation === 'put') {
+    const named = own(payload, 'user_id') ?? userId
+    if (userId !== undefined) {
+      if (named !== userId) return 'forbidden'
+      stored = { ...payload, user_id: userId }
+    }
+    if (typeof named === 'string') owner = named
   }
   const payloadJson = JSON.stringify(stored)
-  return exceedsBytes(payloadJson) ? 'payload-too-large' : { ...checked, payloadJson }
+  return exceedsBytes(payloadJson) ? 'payload-too-large' : { ...checked, owner, payloadJson }
 }
 
 const readOpId = (op: unknown): string => {

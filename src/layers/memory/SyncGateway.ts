@@ -19,27 +19,14 @@ const recordKey = ({ tableName, pk }: CheckedOp) => `${tableName}\0${pk}`
 
 const parse = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json))
 
-/** Whose notification a put makes it; null for nobody's in particular. */
-const ownerOf = ({ tableName, payloadJson }: CheckedOp): string | null => {
-  if (tableName !== 'notifications') return null
-  const { user_id: owner } = parse(payloadJson) as { readonly user_id?: unknown }
-  return typeof owner === 'string' ? owner : null
-}
-
-const pushOp = (
-  state: WorkspaceState,
-  op: CheckedOp,
-  userId: string | undefined,
-  at: number,
-  firstOfBatch: number,
-): OpOutcome => {
+const pushOp = (state: WorkspaceState, op: CheckedOp, userId: string | undefined, at: number): OpOutcome => {
   const { opId } = op
   const known =
     state.log.find((entry) => entry.op.opId === opId) ?? state.trimmed.find((entry) => entry.op.opId === opId)
   if (known !== undefined) {
     const { version } = known
     if (sameContent(known.op, op)) return new OpReplayed({ opId, serverVersion: version })
-    return new OpConflict(version < firstOfBatch ? { opId, serverVersion: version } : { opId })
+    return new OpConflict({ opId, serverVersion: version })
   }
   const key = recordKey(op)
   const row = state.rows.get(key)
@@ -57,7 +44,7 @@ const pushOp = (
     state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy })
     state.tombstones.set(key, { clock: op.clock, hlc: op.hlc, opId, version, at })
   } else {
-    state.rows.set(key, { op, version, userId: ownerOf(op) })
+    state.rows.set(key, { op, version, userId: op.owner })
     state.tombstones.delete(key)
   }
   return new OpAccepted({ opId, serverVersion: version, applied: true })
@@ -82,7 +69,7 @@ const history = (state: WorkspaceState, userId: string | undefined) => {
   const log = state.log.map(({ version, op }) => ({
     version,
     op,
-    owner: op.operation === 'put' ? ownerOf(op) : (state.rows.get(recordKey(op))?.userId ?? null),
+    owner: op.operation === 'put' ? op.owner : (state.rows.get(recordKey(op))?.userId ?? null),
   }))
   return [...rows, ...log]
     .filter(({ owner }) => owner === null || userId === undefined || owner === userId)
@@ -105,12 +92,9 @@ const make = Effect.gen(function* () {
       const { workspaceId, userId, ops } = yield* checkPush(request)
       const now = yield* epochSeconds
       const state = stateOf(workspaceId)
-      const firstOfBatch = state.version + 1
       const outcomes = ops.map((raw) => {
         const op = checkOp(workspaceId, userId, raw)
-        return op instanceof InvalidOp || op instanceof OpForbidden
-          ? op
-          : pushOp(state, op, userId, now, firstOfBatch)
+        return op instanceof InvalidOp || op instanceof OpForbidden ? op : pushOp(state, op, userId, now)
       })
       return { outcomes, serverVersion: state.version }
     })
