@@ -21,8 +21,8 @@ export class OpConflict extends Schema.TaggedError<OpConflict>('or3-provider-sql
   'OpConflict',
   {
     opId: Schema.String,
-    /** The version of the op that holds the id; absent when that op stands in the same batch. */
-    serverVersion: Schema.optional(Schema.Number),
+    /** The version of the op that holds the id. */
+    serverVersion: Schema.Number,
   },
 ) {
   override get message() {
