@@ -11,11 +11,16 @@ module.exports = {
     },
     {
       name: 'layers-know-no-host',
-      comment: 'Layers import services, migrations, Effect packages and Node.',
+      comment: 'Layers import services, migrations, Effect packages, the SQLite driver and Node.',
       severity: 'error',
       from: { path: '^src/layers/' },
       to: {
-        pathNot: ['^src/(layers|services)/', '^migrations/', '^node_modules/(effect|@effect)/', '^node:'],
+        pathNot: [
+          '^src/(layers|services)/',
+          '^migrations/',
+          '^node_modules/(effect|@effect|better-sqlite3)/',
+          '^node:',
+        ],
         dependencyTypesNot: ['core'],
       },
     },
@@ -30,6 +35,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^(src|migrations)/' },
       to: { path: '^(test|bench|playground|scripts)/' },
+    },
+    {
+      name: 'playground-has-only-what-is-published',
+      comment: 'It stands for a host, which imports the package by its name.',
+      severity: 'error',
+      from: { path: '^playground/' },
+      to: { path: '^(src|migrations|test|bench|scripts)/' },
     },
     {
       name: 'no-undeclared-packages',
@@ -53,7 +65,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(dist|\\.nuxt|playground/)' },
+    exclude: { path: '^(dist/|playground/\\.)' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {

@@ -17,7 +17,9 @@ const versionOf = (name: string) =>
 
 /** Lets the first caller of all processes make a folder; the others wait for it, or fail with it. */
 const once = async (name: string, make: (folder: string) => Promise<unknown>): Promise<string> => {
-  const folder = join(inject('workDir'), name)
+  const workDir = inject('workDir')
+  mkdirSync(workDir, { recursive: true })
+  const folder = join(workDir, name)
   const [done, failed] = [`${folder}.done`, `${folder}.failed`]
   try {
     mkdirSync(folder)

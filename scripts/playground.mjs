@@ -1,0 +1,25 @@
+// Starts the playground on a fixed port, with a database file of its own unless the environment names another.
+import { spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const database = process.env.OR3_SQLITE_DB_PATH || join(root, 'playground/.data/playground.db')
+const nuxt = join(dirname(createRequire(import.meta.url).resolve('nuxt/package.json')), 'bin/nuxt.mjs')
+
+console.log(`The playground stores in ${database}`)
+
+const server = spawn(
+  process.execPath,
+  [nuxt, 'dev', join(root, 'playground'), '--port', process.env.PORT ?? '3210'],
+  {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, OR3_SQLITE_DB_PATH: database, NUXT_TELEMETRY_DISABLED: '1' },
+  },
+)
+// A terminal interrupts both processes at once; then this one only waits for the other.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => server.kill('SIGTERM'))
+server.on('exit', (code) => process.exit(code ?? 0))

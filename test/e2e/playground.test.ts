@@ -1,0 +1,47 @@
+/**
+ * The playground as a developer starts it: from the tree, with `nuxt dev`, and no build of the host.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { packed } from '../support/builtHost.js'
+import { request, signIn } from '../support/httpDevice.js'
+import { put } from '../support/ops.js'
+import { root } from '../support/run.js'
+import { freePort, start } from '../support/server.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'or3-e2e-playground-'))
+
+// Packing builds the package, which the playground takes from the tree's `dist`.
+beforeAll(packed)
+
+let playground: ReturnType<typeof start> | undefined
+
+afterAll(async () => {
+  // It ends the processes that it has started, unless it is killed.
+  playground?.child.kill('SIGTERM')
+  await playground?.ended
+  rmSync(folder, { recursive: true, force: true })
+})
+
+it('starts with one command, and syncs', async () => {
+  const port = await freePort()
+  playground = start('node', [join(root, 'scripts/playground.mjs')], {
+    env: { PORT: `${port}`, OR3_SQLITE_DB_PATH: join(folder, 'playground.db') },
+  })
+  const url = `http://localhost:${port}`
+  const isUp = () =>
+    request(`${url}/api/auth/session`, 'GET').then(
+      ({ status }) => status === 200,
+      () => false,
+    )
+  while (!(await isUp())) await sleep(200)
+  expect(playground.said.stdout).toContain(url)
+
+  const device = await signIn(url, 'ada')
+  expect((await device.push(put({ pk: 'm1' }))).body.serverVersion).toBe(1)
+  expect((await device.pull()).body.changes).toMatchObject([{ pk: 'm1', serverVersion: 1 }])
+  expect(await (await fetch(url)).text()).toContain('/api/sync/push')
+}, 120_000)

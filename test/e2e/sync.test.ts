@@ -1,0 +1,163 @@
+/**
+ * Two devices of one user sync through a real host: the packed package, built by Nuxt, as a process, over HTTP.
+ */
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { builtHost } from '../support/builtHost.js'
+import { type Device, signIn } from '../support/httpDevice.js'
+import { del, hlc, put } from '../support/ops.js'
+import { killServers, type Server, startServer } from '../support/server.js'
+
+describe('the built host', () => {
+  let folder: string
+  let server: Server
+  let laptop: Device
+  let phone: Device
+
+  const boot = async () => {
+    server = await startServer({ OR3_SQLITE_DB_PATH: join(folder, 'made/by/host.db') })
+    laptop = await signIn(server.url, 'ada')
+    phone = await signIn(server.url, 'ada')
+  }
+
+  beforeAll(async () => {
+    await builtHost()
+    folder = mkdtempSync(join(tmpdir(), 'or3-e2e-sync-'))
+    await boot()
+  })
+
+  afterAll(() => {
+    killServers()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const thread = put({
+    id: 'op-thread',
+    table: 'threads',
+    pk: 't1',
+    device: 'laptop',
+    payload: { id: 't1', n: 1 },
+  })
+  const message = put({
+    id: 'op-message',
+    pk: 'm1',
+    device: 'laptop',
+    clock: 2,
+    payload: { id: 'm1', index: 3, order_key: 'a0', data: { text: 'naïve ☃ 🐘', nothing: null } },
+  })
+
+  it('signs two devices in as one user with one workspace', async () => {
+    expect(laptop.session).toMatchObject({ authenticated: true, role: 'owner' })
+    expect(phone.session).toEqual(laptop.session)
+    expect((await signIn(server.url, 'grace')).session.workspace.id).not.toBe(laptop.session.workspace.id)
+  })
+
+  it('hands what one device pushes to the other, untouched and in order', async () => {
+    expect((await laptop.push(thread, message)).body).toEqual({
+      results: [
+        { opId: 'op-thread', success: true, serverVersion: 1, applied: true },
+        { opId: 'op-message', success: true, serverVersion: 2, applied: true },
+      ],
+      serverVersion: 2,
+    })
+    const change = (op: typeof thread, serverVersion: number) => ({
+      serverVersion,
+      tableName: op.tableName,
+      pk: op.pk,
+      op: 'put',
+      payload: op.payload,
+      stamp: op.stamp,
+    })
+    expect(await phone.pull()).toEqual({
+      status: 200,
+      body: { changes: [change(thread, 1), change(message, 2)], nextCursor: 2, hasMore: false },
+    })
+    expect((await phone.pull(0, 1)).body).toEqual({
+      changes: [change(thread, 1)],
+      nextCursor: 1,
+      hasMore: true,
+    })
+    expect((await phone.pull(1, 1)).body).toEqual({
+      changes: [change(message, 2)],
+      nextCursor: 2,
+      hasMore: false,
+    })
+  })
+
+  it('takes an op that comes again for the same one, and for a conflict when its content differs', async () => {
+    const other = { ...message, payload: { id: 'm1', data: 'something else' } }
+    expect((await laptop.push(message, other)).body).toEqual({
+      results: [
+        { opId: 'op-message', success: true, serverVersion: 2 },
+        { opId: 'op-message', success: false, errorCode: 'CONFLICT', error: expect.any(String) as string },
+      ],
+      serverVersion: 2,
+    })
+  })
+
+  it('tells the loser of a race what won', async () => {
+    const stale = put({ id: 'op-stale', pk: 'm1', device: 'phone', clock: 1, hlc: hlc(9) })
+    expect((await phone.push(stale)).body).toEqual({
+      results: [
+        { opId: 'op-stale', success: true, serverVersion: 3, applied: false, payload: message.payload },
+      ],
+      serverVersion: 3,
+    })
+  })
+
+  it('reports an invalid op without failing its neighbour', async () => {
+    const { status, body } = await phone.push(
+      put({ id: 'op-unknown', table: 'nonsense' }),
+      put({ id: 'op-kv', table: 'kv', pk: 'k1', device: 'phone' }),
+    )
+    expect(status).toBe(200)
+    expect(body.results).toMatchObject([
+      { opId: 'op-unknown', success: false, errorCode: 'VALIDATION_ERROR' },
+      { opId: 'op-kv', success: true, serverVersion: 4 },
+    ])
+  })
+
+  it('deletes', async () => {
+    await phone.push(del({ id: 'op-delete', pk: 'm1', device: 'phone', clock: 3 }))
+    const { changes } = (await laptop.pull(4)).body
+    expect(changes).toMatchObject([{ serverVersion: 5, tableName: 'messages', pk: 'm1', op: 'delete' }])
+  })
+
+  it('takes cursors and collects garbage', async () => {
+    const scope = { workspaceId: laptop.session.workspace.id }
+    const cursor = { scope, deviceId: 'laptop', version: 5 }
+    expect((await laptop.call('POST', '/api/sync/update-cursor', cursor)).status).toBe(200)
+    for (const path of ['gc-tombstones', 'gc-change-log']) {
+      const gc = { scope, retentionSeconds: 2_592_000 }
+      expect((await laptop.call('POST', `/api/sync/${path}`, gc)).status).toBe(200)
+    }
+  })
+
+  it('ends cleanly on SIGTERM, and finds everything again when it starts anew', async () => {
+    const before = await laptop.pull()
+    expect(before.body.changes).toHaveLength(5)
+    expect(readdirSync(join(folder, 'made/by'))).toContain('host.db-wal')
+    const userBefore = laptop.session
+
+    expect(await server.stop('SIGTERM')).toMatchObject({ code: 0, stderr: '' })
+    expect(readdirSync(join(folder, 'made/by'))).toEqual(['host.db'])
+
+    await boot()
+    expect(laptop.session).toEqual(userBefore)
+    expect(await laptop.pull()).toEqual(before)
+    expect((await phone.push(message)).body.results).toEqual([
+      { opId: 'op-message', success: true, serverVersion: 2 },
+    ])
+    expect((await phone.push(put({ id: 'op-next', pk: 'm2' }))).body.serverVersion).toBe(6)
+  })
+
+  it('needs nothing beside its output folder', async () => {
+    const { output } = await builtHost()
+    for (let parent = dirname(output); parent !== dirname(parent); parent = dirname(parent)) {
+      expect(existsSync(join(parent, 'node_modules'))).toBe(false)
+    }
+    expect(existsSync(join(dirname(dirname(output)), 'building'))).toBe(false)
+  })
+})
