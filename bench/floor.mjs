@@ -46,7 +46,10 @@ export const openFloor = (file) => {
       WHERE (excluded.clock, excluded.hlc, excluded.op_id) > (s_${table}.clock, s_${table}.hlc, s_${table}.op_id)`,
     database,
   )
-  const winner = prepareAll((table) => `SELECT data_json FROM s_${table} WHERE workspace_id = ? AND pk = ?`, database)
+  const winner = prepareAll(
+    (table) => `SELECT data_json FROM s_${table} WHERE workspace_id = ? AND pk = ?`,
+    database,
+  )
   const bury = prepare(
     `INSERT INTO tombstones (workspace_id, table_name, pk, clock, hlc, op_id, server_version, deleted_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -88,10 +91,33 @@ export const openFloor = (file) => {
       const { clock, hlc, deviceId, opId } = op.stamp
       const deleted = op.operation === 'delete' ? 1 : 0
       result.serverVersion = ++version
-      log.run(workspaceId, version, op.tableName, op.pk, op.operation, payload, clock, hlc, deviceId, opId, now)
+      log.run(
+        workspaceId,
+        version,
+        op.tableName,
+        op.pk,
+        op.operation,
+        payload,
+        clock,
+        hlc,
+        deviceId,
+        opId,
+        now,
+      )
       result.applied =
-        upsert[op.tableName].run(workspaceId, op.pk, payload, clock, hlc, opId, deviceId, version, deleted, now, now)
-          .changes === 1
+        upsert[op.tableName].run(
+          workspaceId,
+          op.pk,
+          payload,
+          clock,
+          hlc,
+          opId,
+          deviceId,
+          version,
+          deleted,
+          now,
+          now,
+        ).changes === 1
       if (!result.applied) {
         const row = winner[op.tableName].get(workspaceId, op.pk)
         if (row.data_json !== null) result.payload = JSON.parse(row.data_json)
@@ -161,7 +187,8 @@ export const openFloor = (file) => {
 
   return {
     push: (workspaceId, ops) => push.immediate(workspaceId, ops, Math.floor(Date.now() / 1_000)),
-    pull: (workspaceId, cursor, limit) => toPage(page.all(workspaceId, cursor, limit + 1), limit, cursor, workspaceId),
+    pull: (workspaceId, cursor, limit) =>
+      toPage(page.all(workspaceId, cursor, limit + 1), limit, cursor, workspaceId),
     pullTable: (workspaceId, table, cursor, limit) =>
       toPage(pageOfTable.all(workspaceId, table, cursor, limit + 1), limit, cursor, workspaceId),
     pullRows: (workspaceId, cursor, limit) =>

@@ -32,10 +32,13 @@ const materialized = (table: string) => [
 
 const statements = [
   // value: the high watermark. trimmed_version: the floor; log entries up to it are gone, the rows stand for them.
+  // clock_base, leapt_at: what a restored backup makes necessary, and when a device last came from before a restored backup, see src/services/epochs.ts.
   `CREATE TABLE server_version_counter (
     workspace_id TEXT PRIMARY KEY NOT NULL,
     value INTEGER NOT NULL,
-    trimmed_version INTEGER NOT NULL DEFAULT 0
+    trimmed_version INTEGER NOT NULL DEFAULT 0,
+    leapt_at INTEGER,
+    clock_base INTEGER NOT NULL DEFAULT 0
   )`,
   `CREATE TABLE change_log (
     workspace_id TEXT NOT NULL,

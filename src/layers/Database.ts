@@ -4,16 +4,19 @@
  * Internal: other programs get the services.
  */
 import Sqlite from 'better-sqlite3'
-import { Context, Effect, Either, Layer, Schedule } from 'effect'
+import { Clock, Context, Deferred, Effect, Either, FiberId, Layer, Schedule } from 'effect'
 import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
 import { DatabaseOpenError, StorageError } from '../services/StorageError.js'
-import { type Connection, makeConnection } from './connection.js'
+import { type Connection, makeConnection, transaction } from './connection.js'
+import { leapIfRestored, noteVersions } from './leap.js'
+import { SchemaMigrator } from '../services/SchemaMigrator.js'
 import { SchemaImage } from './SchemaMigrator.js'
+import { epochSeconds } from './time.js'
 import { isDriverError, openError, sqliteCode, toStorageError } from './sqliteErrors.js'
 
 /** How long a lock held by another process is waited for. */
 const lockPatienceMillis = 5_000
-/** How often a call that waits for the lock asks again. Many ask less often each, and together as often as one. */
+/** How often it is asked for meanwhile. */
 const pollMillis = 5
 
 export class Database extends Context.Tag('or3-provider-sqlite/Database')<
@@ -39,24 +42,6 @@ export class Database extends Context.Tag('or3-provider-sqlite/Database')<
 
 const isBusy = (error: unknown) => error instanceof StorageError && error.reason === 'busy'
 
-/** Runs the body in a transaction that ends with it, whatever it does. */
-const transaction =
-  <A, E>(begin: string, body: (connection: Connection) => Either.Either<A, E>) =>
-  (connection: Connection): Either.Either<A, E> => {
-    connection.run(begin)
-    try {
-      const result = body(connection)
-      connection.run(Either.isRight(result) ? 'COMMIT' : 'ROLLBACK')
-      return result
-    } catch (error) {
-      // A failed COMMIT leaves the transaction open; after other errors SQLite has rolled back already, and refuses.
-      try {
-        connection.run('ROLLBACK')
-      } catch {}
-      throw error
-    }
-  }
-
 /** A failure of the driver becomes a typed error; whatever else is thrown is a bug and stays a defect. */
 const attempt = <A, E>(
   connection: Connection,
@@ -72,24 +57,50 @@ const attempt = <A, E>(
     }
   })
 
+/**
+ * Calls that met a lock wait in line, and only the first asks again: a hundred that ask would leave the event loop no time
+ * for anybody else, and the one that came first could be the last.
+ */
+const makeLine = () => {
+  const line: Array<Deferred.Deferred<void>> = []
+  const callFirst = () => {
+    if (line[0] !== undefined) Deferred.unsafeDone(line[0], Effect.void)
+  }
+  return <A, E>(call: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        const turn = Deferred.unsafeMake<void>(FiberId.none)
+        line.push(turn)
+        callFirst()
+        return turn
+      }),
+      (turn) => Effect.zipRight(Deferred.await(turn), call),
+      (turn) =>
+        Effect.sync(() => {
+          line.splice(line.indexOf(turn), 1)
+          callFirst()
+        }),
+    )
+}
+
 const make = Effect.gen(function* () {
   const settings = yield* ProviderConfig
   const image = yield* SchemaImage
   const connection = makeConnection(yield* open(settings, image))
-  // A hundred calls that each ask every few milliseconds would leave the event loop no time for anybody else.
-  let waiting = 0
-  const untilUnlocked = Schedule.forever.pipe(
-    Schedule.addDelay(() => pollMillis * waiting),
-    Schedule.jittered,
-    Schedule.upTo(lockPatienceMillis),
-    Schedule.whileInput((error: unknown) => isBusy(error)),
-  )
+  if (image === undefined) yield* watchVersions(connection, settings.dbPath)
+  // From now on SQLite's own waiting would block the event loop: a schedule waits instead.
+  connection.all('PRAGMA busy_timeout = 0')
+  const inLine = makeLine()
   const patiently = <A, E>(once: Effect.Effect<A, E>) =>
-    Effect.acquireUseRelease(
-      Effect.sync(() => ++waiting),
-      () => Effect.retry(once, untilUnlocked),
-      () => Effect.sync(() => --waiting),
-    )
+    Effect.flatMap(Clock.currentTimeMillis, (start) => {
+      const mayWait = Effect.map(Clock.currentTimeMillis, (now) => now - start < lockPatienceMillis)
+      return inLine(
+        Effect.retry(once, {
+          schedule: Schedule.jittered(Schedule.spaced(pollMillis)),
+          while: (error) => (isBusy(error) ? mayWait : Effect.succeed(false)),
+        }),
+      )
+    })
   const run = <A, E>(operation: string, body: (connection: Connection) => Either.Either<A, E>) => {
     const once = attempt(connection, operation, body)
     // Most calls succeed at once and should not pay for a schedule.
@@ -101,6 +112,38 @@ const make = Effect.gen(function* () {
     write: (operation, body) => run(operation, transaction('BEGIN IMMEDIATE', body)),
   })
 })
+
+const restored = 'the database seems to be a restored backup: all devices will pull their workspaces anew'
+
+/** How often it is noted how many versions the database has. */
+const noteMillis = 1_000
+
+/** Recognises a restored backup, and from then on notes what the next start needs to recognise one. */
+const watchVersions = (connection: Connection, dbPath: string) =>
+  Effect.gen(function* () {
+    const { appliedAtStart } = yield* SchemaMigrator
+    const now = yield* epochSeconds
+    if (appliedAtStart.length === 0) {
+      const isRestored = yield* Effect.try({
+        try: () => leapIfRestored(connection, dbPath, now),
+        catch: openError(dbPath),
+      })
+      if (isRestored) yield* Effect.logWarning(restored)
+    }
+    const note = () => noteVersions(connection, dbPath)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        note()
+        // Must not keep a program alive that forgot to close.
+        return setInterval(note, noteMillis).unref()
+      }),
+      (timer) =>
+        Effect.sync(() => {
+          clearInterval(timer)
+          note()
+        }),
+    )
+  })
 
 const open = (settings: ProviderSettings, image: Uint8Array | undefined) => {
   const { dbPath } = settings
@@ -147,8 +190,6 @@ const applyPragmas = (database: Sqlite.Database, { dbPath, journalMode, synchron
   pragma('temp_store = MEMORY')
   pragma(`cache_size = ${-64 * 1024}`)
   pragma('wal_autocheckpoint = 4000')
-  // SQLite's own waiting would block the event loop: a schedule waits instead.
-  pragma('busy_timeout = 0')
 }
 
 /** Changing the journal mode does not honour SQLite's busy timeout. While starting, blocking is fine. */
@@ -165,7 +206,5 @@ const blockingRetry = <A>(action: () => A): A => {
 }
 
 /** Opens the migrated database, and sets and verifies the pragmas. Closes it with its scope. */
-export const layer: Layer.Layer<Database, DatabaseOpenError, ProviderConfig | SchemaImage> = Layer.scoped(
-  Database,
-  make,
-)
+export const layer: Layer.Layer<Database, DatabaseOpenError, ProviderConfig | SchemaMigrator | SchemaImage> =
+  Layer.scoped(Database, make)

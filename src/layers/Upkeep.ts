@@ -5,6 +5,7 @@ import { Duration, Effect, Layer, Option } from 'effect'
 import { ProviderConfig } from '../services/ProviderConfig.js'
 import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
 import { Database } from './Database.js'
+import { unbornWorkspace } from './position.js'
 import { collectTombstones, trimChangeLog } from './retention.js'
 
 const none: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
@@ -14,7 +15,10 @@ const make = Effect.gen(function* () {
 
   const allWorkspaces = database.direct('upkeep', (connection) =>
     connection
-      .all<{ workspace_id: string }>('SELECT workspace_id FROM server_version_counter')
+      .all<{ workspace_id: string }>(
+        'SELECT workspace_id FROM server_version_counter WHERE workspace_id <> ?',
+        unbornWorkspace,
+      )
       .map((row) => row.workspace_id),
   )
 

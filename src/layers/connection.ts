@@ -6,6 +6,7 @@
  * effect of its own.
  */
 import type Sqlite from 'better-sqlite3'
+import { Either } from 'effect'
 
 export interface Connection {
   /** All rows. */
@@ -45,3 +46,21 @@ export const makeConnection = (database: Sqlite.Database): Connection => {
     },
   }
 }
+
+/** Runs the body in a transaction that ends with it, whatever it does. */
+export const transaction =
+  <A, E>(begin: string, body: (connection: Connection) => Either.Either<A, E>) =>
+  (connection: Connection): Either.Either<A, E> => {
+    connection.run(begin)
+    try {
+      const result = body(connection)
+      connection.run(Either.isRight(result) ? 'COMMIT' : 'ROLLBACK')
+      return result
+    } catch (error) {
+      // A failed COMMIT leaves the transaction open; after other errors SQLite has rolled back already, and refuses.
+      try {
+        connection.run('ROLLBACK')
+      } catch {}
+      throw error
+    }
+  }

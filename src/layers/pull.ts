@@ -5,11 +5,15 @@
  * So a page is a merge of at most 14 index ranges, each of which SQLite reads no further than the page needs.
  */
 import { Effect, Either } from 'effect'
+import { isFromBeforeRestore } from '../services/epochs.js'
 import { checkPull } from '../services/requests.js'
 import { type Operation, type SyncChange, type SyncedTable, syncedTables } from '../services/SyncDomain.js'
 import type { GatewayError, PullPage, PullRequest } from '../services/SyncGateway.js'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
+import { leap } from './leap.js'
+import { positionOf } from './position.js'
+import { epochSeconds } from './time.js'
 
 const logColumns = `server_version, table_name, pk, op, payload_json, clock, hlc, device_id, op_id`
 
@@ -21,11 +25,11 @@ const visibleEntry = `(:userId IS NULL OR :userId = coalesce(
 
 const wholeLog = `
   SELECT ${logColumns} FROM change_log
-  WHERE workspace_id = :workspaceId AND server_version > :cursor AND (table_name <> 'notifications' OR ${visibleEntry})`
+  WHERE workspace_id = :workspaceId AND server_version > :logCursor AND (table_name <> 'notifications' OR ${visibleEntry})`
 
 const logOf = (table: SyncedTable) => `
   SELECT ${logColumns} FROM change_log
-  WHERE workspace_id = :workspaceId AND table_name = '${table}' AND server_version > :cursor
+  WHERE workspace_id = :workspaceId AND table_name = '${table}' AND server_version > :logCursor
   ${table === 'notifications' ? `AND ${visibleEntry}` : ''}`
 
 const rowsOf = (table: SyncedTable) => `
@@ -38,8 +42,6 @@ const inOrder = (branches: ReadonlyArray<string>) =>
   `${branches.join(' UNION ALL ')} ORDER BY server_version LIMIT :wanted`
 
 export const pullSql = {
-  position: `SELECT value, trimmed_version FROM server_version_counter WHERE workspace_id = ?`,
-
   page: (tables: ReadonlyArray<SyncedTable>, belowFloor: boolean): string =>
     inOrder([
       ...(belowFloor ? tables.map(rowsOf) : []),
@@ -70,41 +72,53 @@ const toChanges = (rows: ReadonlyArray<PageRow>): ReadonlyArray<SyncChange> => {
   })
 }
 
-const unknownWorkspace = { value: 0, trimmed_version: 0 }
-
-const position =
-  (workspaceId: string) =>
-  (connection: Connection): typeof unknownWorkspace =>
-    connection.first<typeof unknownWorkspace>(pullSql.position, workspaceId) ?? unknownWorkspace
-
 type CheckedPull = Either.Either.Right<ReturnType<typeof checkPull>>
 
 const readPage = (
   { workspaceId, userId, cursor, limit, tables }: CheckedPull,
   connection: Connection,
 ): PullPage => {
-  const { value, trimmed_version: floor } = position(workspaceId)(connection)
+  const { version, floor } = positionOf(connection, workspaceId)
   const rows = connection.values(pullSql.page(tables, cursor < floor), {
     workspaceId,
     cursor,
     floor,
+    logCursor: Math.max(cursor, floor),
     wanted: limit + 1,
     userId: userId ?? null,
   }) as unknown as ReadonlyArray<PageRow>
   const hasMore = rows.length > limit
   const changes = toChanges(hasMore ? rows.slice(0, limit) : rows)
-  return { changes, nextCursor: hasMore ? changes[limit - 1]!.serverVersion : value, hasMore }
+  return { changes, nextCursor: hasMore ? changes[limit - 1]!.serverVersion : version, hasMore }
 }
+
+/**
+ * A device from before a restored backup keeps its cursor, as the protocol says; but the workspace leaps, so that its next
+ * pull brings everything that it and the server do not share.
+ */
+const leapFor = (database: Database['Type'], { workspaceId, cursor }: CheckedPull, now: number) =>
+  database.write('pull', (connection) => {
+    if (isFromBeforeRestore(cursor, positionOf(connection, workspaceId), now))
+      leap(connection, workspaceId, now)
+    return Either.void
+  })
 
 export const pull =
   (database: Database['Type']) =>
   (request: PullRequest): Effect.Effect<PullPage, GatewayError> =>
-    Effect.flatMap(checkPull(request), (checked) => {
+    Effect.gen(function* () {
+      const checked = yield* checkPull(request)
       const { workspaceId, cursor, tables } = checked
-      return Effect.flatMap(database.direct('pull', position(workspaceId)), ({ value }) =>
-        // The usual poll: nothing new. One statement is a snapshot of its own.
-        cursor >= value || tables.length === 0
-          ? Effect.succeed({ changes: [], nextCursor: Math.max(cursor, value), hasMore: false })
-          : database.snapshot('pull', (connection) => Either.right(readPage(checked, connection))),
-      )
+      const seen = yield* database.direct('pull', (connection) => positionOf(connection, workspaceId))
+      // The usual poll: nothing new. One statement is a snapshot of its own.
+      if (cursor < seen.version && tables.length > 0) {
+        return yield* database.snapshot('pull', (connection) => Either.right(readPage(checked, connection)))
+      }
+      if (cursor > seen.version) {
+        const now = yield* epochSeconds
+        if (isFromBeforeRestore(cursor, seen, now)) {
+          yield* leapFor(database, checked, now)
+        }
+      }
+      return { changes: [], nextCursor: Math.max(cursor, seen.version), hasMore: false }
     })

@@ -5,6 +5,7 @@
  * less for small ones, and a batch is by construction what its ops are one by one: each sees those before it.
  */
 import { Effect, Either } from 'effect'
+import { rebasedClock } from '../services/epochs.js'
 import { type CheckedOp, checkOp, sameContent } from '../services/opRules.js'
 import { checkPush } from '../services/requests.js'
 import type { SyncedTable } from '../services/SyncDomain.js'
@@ -20,6 +21,7 @@ import {
 import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
+import { positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
 import { epochSeconds } from './time.js'
 
@@ -36,7 +38,7 @@ export const push =
       if (checked.every(isRefused)) {
         return database.direct('push', (connection) => ({
           outcomes: checked,
-          serverVersion: positionOf(connection, workspaceId).value,
+          serverVersion: positionOf(connection, workspaceId).version,
         }))
       }
       return Effect.flatMap(epochSeconds, (now) =>
@@ -45,12 +47,6 @@ export const push =
         ),
       )
     })
-
-const positionOf = (connection: Connection, workspaceId: string) =>
-  connection.first<{ value: number; trimmed_version: number }>(pushSql.position, workspaceId) ?? {
-    value: 0,
-    trimmed_version: 0,
-  }
 
 interface LoggedOp {
   readonly server_version: number
@@ -78,7 +74,8 @@ const contentOf = (opId: string, row: LoggedOp): CheckedOp => ({
 /** One batch in its transaction. */
 class Batch {
   private version: number
-  private readonly hasTrimmedOps: boolean
+  private readonly floor: number
+  private readonly clockBase: number
   /** While the workspace has no tombstone, a put need not look for one to remove. */
   private hasTombstones: boolean
 
@@ -88,21 +85,28 @@ class Batch {
     private readonly userId: string | undefined,
     private readonly now: number,
   ) {
-    const { value, trimmed_version } = positionOf(connection, workspaceId)
-    this.version = value
-    this.hasTrimmedOps = trimmed_version > 0
+    const { version, floor, clockBase } = positionOf(connection, workspaceId)
+    this.version = version
+    this.floor = floor
+    this.clockBase = clockBase
     this.hasTombstones = connection.first(pushSql.hasTombstones, workspaceId) !== undefined
   }
 
   push(checked: ReadonlyArray<Checked>): PushResult {
     const before = this.version
-    const outcomes = checked.map((op) => (isRefused(op) ? op : this.pushOp(op)))
-    if (this.version > before) this.connection.run(pushSql.raiseWatermark, this.workspaceId, this.version)
+    const outcomes = checked.map((op) => (isRefused(op) ? op : this.pushOp(this.rebased(op))))
+    if (this.version > before) {
+      this.connection.run(pushSql.raiseWatermark, this.workspaceId, this.version, this.floor, this.clockBase)
+    }
     return { outcomes, serverVersion: this.version }
   }
 
   private pushOp(op: CheckedOp): OpOutcome {
     return this.knownOutcome(op) ?? (this.mayTouch(op) ? this.accept(op) : new OpForbidden({ opId: op.opId }))
+  }
+
+  private rebased<A extends CheckedOp>(op: A): A {
+    return op.clock >= this.clockBase ? op : { ...op, clock: rebasedClock(op.clock, this.clockBase) }
   }
 
   /** The outcome of an op whose id is taken, by a logged op or one whose log entry is trimmed. */
@@ -111,8 +115,9 @@ class Batch {
     const answer = (serverVersion: number, same: boolean) =>
       same ? new OpReplayed({ opId, serverVersion }) : new OpConflict({ opId, serverVersion })
     const logged = this.connection.first<LoggedOp>(pushSql.loggedOp, this.workspaceId, opId)
-    if (logged !== undefined) return answer(logged.server_version, sameContent(op, contentOf(opId, logged)))
-    if (!this.hasTrimmedOps) return undefined
+    if (logged !== undefined)
+      return answer(logged.server_version, sameContent(op, this.rebased(contentOf(opId, logged))))
+    if (this.floor === 0) return undefined
     const trimmed = this.connection.first<{ server_version: number; content_hash: Buffer }>(
       pushSql.trimmedOp,
       this.workspaceId,

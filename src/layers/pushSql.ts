@@ -8,10 +8,8 @@ export const perTable = (text: (table: SyncedTable) => string): Record<SyncedTab
   Object.fromEntries(syncedTables.map((table) => [table, text(table)])) as Record<SyncedTable, string>
 
 export const pushSql = {
-  position: `SELECT value, trimmed_version FROM server_version_counter WHERE workspace_id = ?`,
-
   raiseWatermark: `
-    INSERT INTO server_version_counter (workspace_id, value) VALUES (?, ?)
+    INSERT INTO server_version_counter (workspace_id, value, trimmed_version, clock_base) VALUES (?, ?, ?, ?)
     ON CONFLICT (workspace_id) DO UPDATE SET value = excluded.value`,
 
   hasTombstones: `SELECT 1 FROM tombstones WHERE workspace_id = ? LIMIT 1`,

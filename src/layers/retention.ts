@@ -24,13 +24,18 @@ import { epochSeconds } from './time.js'
 /** Log entries or tombstones in one collecting transaction; each costs a second row, so that it writes 1,000 at most. */
 export const stepSize = 500
 
+/**
+ * Every deletion names its index: with statistics from a time when a table was small, SQLite would rather read all of it, in
+ * each step.
+ */
 export const retentionSql = {
   reportCursor: `
     INSERT INTO device_cursors (workspace_id, device_id, last_seen_version, updated_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (workspace_id, device_id) DO UPDATE SET
       last_seen_version = max(last_seen_version, excluded.last_seen_version), updated_at = excluded.updated_at`,
 
-  dropStaleCursors: `DELETE FROM device_cursors WHERE workspace_id = ? AND updated_at < ?`,
+  dropStaleCursors: `
+    DELETE FROM device_cursors INDEXED BY sqlite_autoindex_device_cursors_1 WHERE workspace_id = ? AND updated_at < ?`,
 
   slowest: `SELECT min(last_seen_version) AS version FROM device_cursors WHERE workspace_id = ?`,
 
@@ -43,14 +48,16 @@ export const retentionSql = {
     INSERT INTO trimmed_ops (workspace_id, op_id, server_version, content_hash, created_at)
     SELECT ?, e.value ->> 0, e.value ->> 1, unhex(e.value ->> 2), e.value ->> 3 FROM json_each(?) AS e`,
 
-  trimLog: `DELETE FROM change_log WHERE workspace_id = ? AND server_version <= ?`,
+  trimLog: `
+    DELETE FROM change_log INDEXED BY change_log_by_version WHERE workspace_id = ? AND server_version <= ?`,
 
   raiseFloor: `
-    UPDATE server_version_counter SET trimmed_version = ? WHERE workspace_id = ?`,
+    UPDATE server_version_counter SET trimmed_version = max(trimmed_version, ?) WHERE workspace_id = ?`,
 
   forgetOps: `
-    DELETE FROM trimmed_ops WHERE rowid IN (
-      SELECT rowid FROM trimmed_ops WHERE workspace_id = ? AND created_at < ? LIMIT ${stepSize})`,
+    DELETE FROM trimmed_ops INDEXED BY sqlite_autoindex_trimmed_ops_1 WHERE workspace_id = ? AND op_id IN (
+      SELECT op_id FROM trimmed_ops INDEXED BY trimmed_ops_by_age WHERE workspace_id = ? AND created_at < ?
+      LIMIT ${stepSize})`,
 
   passedTombstones: `
     SELECT table_name, server_version, deleted_at FROM tombstones
@@ -58,12 +65,13 @@ export const retentionSql = {
     ORDER BY server_version LIMIT ${stepSize}`,
 
   dropTombstones: `
-    DELETE FROM tombstones WHERE workspace_id = ? AND server_version IN (SELECT value FROM json_each(?))`,
+    DELETE FROM tombstones INDEXED BY tombstones_by_version
+    WHERE workspace_id = ? AND server_version IN (SELECT value FROM json_each(?))`,
 
   /** A row of a winning delete has that delete's version, as its tombstone does. */
   erase: perTable(
     (table) => `
-      UPDATE s_${table} SET data_json = NULL
+      UPDATE s_${table} INDEXED BY s_${table}_by_version SET data_json = NULL
       WHERE workspace_id = ? AND server_version IN (SELECT value FROM json_each(?)) AND deleted = 1
         AND data_json IS NOT NULL`,
   ),
@@ -158,7 +166,7 @@ const trimStep = (step: Step) => {
 }
 
 const forgetStep = ({ connection, workspaceId, cutoff }: Step) => {
-  const removed = connection.run(retentionSql.forgetOps, workspaceId, cutoff)
+  const removed = connection.run(retentionSql.forgetOps, workspaceId, workspaceId, cutoff)
   return { removed, done: removed < stepSize }
 }
 

@@ -127,7 +127,7 @@ suite('pull', (subject) => {
   it('never moves a cursor back that is beyond the high watermark', async () => {
     await fill(subject(), 2)
     expect(await pull(subject(), { cursor: 50 })).toEqual({ changes: [], nextCursor: 50, hasMore: false })
-    expect(await pull(subject(), { cursor: 50, tables: ['kv'] })).toMatchObject({ nextCursor: 50 })
+    expect(await pull(subject(), { cursor: 2 ** 40, tables: ['kv'] })).toMatchObject({ nextCursor: 2 ** 40 })
   })
 
   it('shows nothing of another workspace', async () => {
@@ -181,5 +181,44 @@ suite('cursors', (subject) => {
       { deviceId: 'a', version: 0 },
       { deviceId: 'b', version: Number.MAX_SAFE_INTEGER },
     ])
+  })
+})
+
+suite('a cursor from before a restored backup', (subject) => {
+  it('keeps its place, and the workspace leaps over it: the next pulls bring every row', async () => {
+    await fill(subject(), 3)
+    const [, , last] = (await pull(subject())).changes
+    expect(await pull(subject(), { cursor: 50 })).toEqual({ changes: [], nextCursor: 50, hasMore: false })
+    const page = await pull(subject(), { cursor: 50, limit: 2 })
+    expect(page.changes).toHaveLength(2)
+    expect(page.nextCursor).toBeGreaterThan(50)
+    const rest = await pull(subject(), { cursor: page.nextCursor, limit: 2 })
+    expect(rest.changes).toEqual([{ ...last, serverVersion: rest.nextCursor }])
+    expect(rest.hasMore).toBe(false)
+  })
+
+  it('gives later changes later versions, without a gap, and still recognises replays', async () => {
+    await subject().push({ ...scope(), ops: [put({ id: 'old', payload: {} })] })
+    await pull(subject(), { cursor: 50 })
+    const { serverVersion } = await subject().push({ ...scope(), ops: [] })
+    expect(serverVersion).toBeGreaterThan(50)
+    const { verdicts } = await subject().push({
+      ...scope(),
+      ops: [put({ id: 'old', payload: {} }), put({ id: 'new', clock: 2 }), del({ id: 'newer', clock: 3 })],
+    })
+    expect(verdicts).toEqual([
+      { kind: 'replay', opId: 'old', version: 1 },
+      { kind: 'applied', opId: 'new', version: serverVersion + 1 },
+      { kind: 'applied', opId: 'newer', version: serverVersion + 2 },
+    ])
+    expect((await subject().view('w1')).tombstones).toMatchObject([{ version: serverVersion + 2 }])
+  })
+
+  it('makes a workspace leap once a day, however often it comes', async () => {
+    await fill(subject(), 1)
+    await pull(subject(), { cursor: 50 })
+    const { version } = await subject().view('w1')
+    await pull(subject(), { cursor: version + 1 })
+    expect((await subject().view('w1')).version).toBe(version)
   })
 })

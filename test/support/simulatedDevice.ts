@@ -63,7 +63,7 @@ export class Device {
     this.outbox = this.outbox.filter(({ stamp }) => !accepted.has(stamp.opId))
   }
 
-  private receive(changes: ReadonlyArray<SyncChange>) {
+  receive(changes: ReadonlyArray<SyncChange>) {
     for (const { tableName, pk, op, payload, stamp } of changes) {
       this.apply(`${tableName}/${pk}`, {
         clock: stamp.clock,

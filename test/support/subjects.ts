@@ -327,6 +327,9 @@ const onSql = (name: SubjectName, dbPath: string, cleanUp?: () => void) =>
     cleanUp,
   )
 
+/** A subject on a database file that may be there already; the file stays. */
+export const subjectOnFile = (path: string): Promise<Subject> => onSql('sqlite file', path)
+
 /** A folder of its own, and the removal of it. */
 export const temporaryFolder = () => {
   const folder = mkdtempSync(join(tmpdir(), 'or3-sqlite-test-'))

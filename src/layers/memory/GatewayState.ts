@@ -31,6 +31,8 @@ export interface WorkspaceState {
   version: number
   /** Log entries up to this version are trimmed. */
   floor: number
+  /** When it last leapt for a device from before a restored backup; epoch seconds. */
+  leaptAt: number | null
   log: Array<LogEntry>
   /** What is remembered of trimmed entries. */
   trimmed: Array<LogEntry>
@@ -53,6 +55,7 @@ export const layer: Layer.Layer<GatewayState> = Layer.sync(GatewayState, () => {
         state = {
           version: 0,
           floor: 0,
+          leaptAt: null,
           log: [],
           trimmed: [],
           rows: new Map(),

@@ -5,6 +5,7 @@
  * Every call is one synchronous step, so it is atomic as it stands.
  */
 import { Effect, Layer } from 'effect'
+import { isFromBeforeRestore, leapSize } from '../../services/epochs.js'
 import { type CheckedOp, checkOp, sameContent } from '../../services/opRules.js'
 import { pushOneWith } from '../../services/pushOne.js'
 import { checkCursor, checkPull, checkPush, checkRetention } from '../../services/requests.js'
@@ -66,14 +67,26 @@ const history = (state: WorkspaceState, userId: string | undefined) => {
   const rows = [...state.rows.values()]
     .filter(({ version }) => version <= state.floor)
     .map(({ version, op, userId }) => ({ version, op, owner: userId }))
-  const log = state.log.map(({ version, op }) => ({
-    version,
-    op,
-    owner: op.operation === 'put' ? op.owner : (state.rows.get(recordKey(op))?.userId ?? null),
-  }))
+  const log = state.log
+    .filter(({ version }) => version > state.floor)
+    .map(({ version, op }) => ({
+      version,
+      op,
+      owner: op.operation === 'put' ? op.owner : (state.rows.get(recordKey(op))?.userId ?? null),
+    }))
   return [...rows, ...log]
     .filter(({ owner }) => owner === null || userId === undefined || owner === userId)
     .sort((a, b) => a.version - b.version)
+}
+
+const leap = (state: WorkspaceState, now: number) => {
+  for (const [key, row] of state.rows) state.rows.set(key, { ...row, version: row.version + leapSize })
+  for (const [key, tombstone] of state.tombstones) {
+    state.tombstones.set(key, { ...tombstone, version: tombstone.version + leapSize })
+  }
+  state.version += leapSize
+  state.floor = state.version
+  state.leaptAt = now
 }
 
 /** Removes stale cursors; gives the slowest of the others, and how many were removed. */
@@ -106,7 +119,12 @@ const make = Effect.gen(function* () {
     pull: (request) =>
       Effect.gen(function* () {
         const { workspaceId, userId, cursor, limit, tables } = yield* checkPull(request)
+        const now = yield* epochSeconds
         const state = stateOf(workspaceId)
+        if (isFromBeforeRestore(cursor, state, now)) {
+          leap(state, now)
+          return { changes: [], nextCursor: cursor, hasMore: false }
+        }
         const matching = history(state, userId).filter(
           ({ version, op }) => version > cursor && tables.includes(op.tableName),
         )
@@ -136,7 +154,7 @@ const make = Effect.gen(function* () {
         const mustStay = ({ version, at }: LogEntry) => version >= slowest || at >= cutoff
         const firstToStay = state.log.findIndex(mustStay)
         const old = state.log.splice(0, firstToStay === -1 ? state.log.length : firstToStay)
-        state.floor = old.at(-1)?.version ?? state.floor
+        state.floor = Math.max(state.floor, old.at(-1)?.version ?? 0)
         const remembered = [...state.trimmed, ...old]
         state.trimmed = remembered.filter(({ at }) => at >= cutoff - retentionSeconds)
         return { entries: old.length, opIds: remembered.length - state.trimmed.length, cursors }

@@ -1,0 +1,216 @@
+/**
+ * Measures this package through its promise adapters beside the floor, alternating, on database files.
+ *
+ *   npm run bench            all of it, some minutes
+ *   npm run bench -- --quick a tenth of the rounds, and no growth curve to a million changes
+ *   npm run bench -- --json FILE   writes the figures as well
+ *
+ * No assertions on time: read the ratios, of one run on one machine.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import Sqlite from 'better-sqlite3'
+import { openProvider } from '../dist/src/nuxt/adapters.js'
+import { openFloor } from './floor.mjs'
+import { batch, fill, workloads } from './workloads.mjs'
+
+const quick = process.argv.includes('--quick')
+const jsonFile = process.argv.includes('--json')
+  ? process.argv[process.argv.indexOf('--json') + 1]
+  : undefined
+const print = (line) => process.stdout.write(`${line}\n`)
+console.log = () => {}
+
+const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]
+const figures = (times) => {
+  const sorted = [...times].sort((a, b) => a - b)
+  return { median: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) }
+}
+
+/** The package and the floor, each on a file of its own that the package migrated. */
+const openBoth = async (folder) => {
+  const file = join(folder, 'ours.db')
+  const floorFile = join(folder, 'floor.db')
+  const provider = openProvider({ env: { OR3_SQLITE_DB_PATH: file } })
+  const other = openProvider({ env: { OR3_SQLITE_DB_PATH: floorFile } })
+  const identity = { provider: 'bench', providerUserId: 'user-1' }
+  const signIn = async ({ workspaceStore }) => {
+    const { userId } = await workspaceStore.getOrCreateUser(identity)
+    return { userId, ...(await workspaceStore.getOrCreateDefaultWorkspace(userId)) }
+  }
+  const mine = await signIn(provider)
+  const user = await signIn(other)
+  await other.close()
+  const { syncGateway, workspaceStore } = provider
+  const scope = (workspaceId) => ({ scope: { workspaceId } })
+  return {
+    user,
+    file,
+    ours: {
+      push: (workspaceId, ops) => syncGateway.push({}, { ...scope(workspaceId), ops }),
+      pull: (workspaceId, cursor, limit, tables) =>
+        syncGateway.pull({}, { ...scope(workspaceId), cursor, limit, ...(tables ? { tables } : {}) }),
+      updateCursor: (workspaceId, version) =>
+        syncGateway.updateCursor({}, { ...scope(workspaceId), deviceId: 'device-1', version }),
+      gc: (workspaceId, retentionSeconds) =>
+        syncGateway.gcChangeLog({}, { ...scope(workspaceId), retentionSeconds }),
+      role: () => workspaceStore.getWorkspaceRole({ userId: mine.userId, workspaceId: mine.workspaceId }),
+      defaultWorkspace: () => workspaceStore.getOrCreateDefaultWorkspace(mine.userId),
+      identity: () => workspaceStore.getOrCreateUser(identity),
+      list: () => workspaceStore.listUserWorkspaces(mine.userId),
+    },
+    floor: openFloor(floorFile),
+    close: () => provider.close(),
+  }
+}
+
+/** Times both, turn by turn, the first one changing; the floor's calls are awaited alike. */
+const compare = async (both, { input, ours, floor }, rounds) => {
+  const times = { ours: [], floor: [] }
+  const time = async (name, call, given) => {
+    const start = performance.now()
+    await call(both, given)
+    times[name].push(performance.now() - start)
+  }
+  for (let round = 0; round < rounds; round++) {
+    const given = input()
+    const contestants = [
+      ['ours', ours],
+      ['floor', floor],
+    ]
+    for (const [name, call] of round % 2 ? contestants : contestants.reverse()) await time(name, call, given)
+  }
+  const [a, b] = [figures(times.ours), figures(times.floor)]
+  return { ours: a, floor: b, ratio: a.median / b.median }
+}
+
+const micro = (millis) => `${Math.round(millis * 1_000).toLocaleString('en')} us`
+const report = (name, { ours, floor, ratio }, target) => {
+  const aim = target === undefined ? '' : `target ${target}`
+  print(
+    `${name.padEnd(38)} ${ratio.toFixed(2).padStart(6)}  ${aim.padEnd(12)} ours ${micro(ours.median).padStart(12)} p99 ${micro(ours.p99).padStart(12)}   floor ${micro(floor.median).padStart(12)} p99 ${micro(floor.p99).padStart(12)}`,
+  )
+}
+
+const results = []
+const record = (name, result, target) => {
+  results.push({ name, target, ...result })
+  report(name, result, target)
+}
+
+/** The longest time in which the event loop did not turn while a body ran. */
+const longestStall = async (body) => {
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  await new Promise((resume) => setTimeout(resume, 20))
+  delay.reset()
+  await body()
+  await new Promise((resume) => setTimeout(resume, 20))
+  delay.disable()
+  return delay.max / 1e6
+}
+
+const stalls = async (both) => {
+  const samples = { ours: [], floor: [] }
+  for (let round = 0; round < (quick ? 5 : 25); round++) {
+    const ops = batch(1_000)
+    samples.ours.push(await longestStall(() => both.ours.push('stall', ops)))
+    samples.floor.push(await longestStall(async () => both.floor.push('stall', ops)))
+  }
+  const [ours, floor] = [figures(samples.ours), figures(samples.floor)]
+  record('longest stall, push of 1,000', { ours, floor, ratio: ours.median / floor.median }, 1)
+}
+
+/** A page from cursor 0 on, wherever in the workspace, when all of the log is trimmed. */
+const afterTrim = async (both) => {
+  const pages = {}
+  for (const rows of quick ? [1_000, 20_000] : [1_000, 100_000]) {
+    const workspaceId = `trimmed-${rows}`
+    for (let done = 0; done < rows; done += 1_000) await both.ours.push(workspaceId, batch(1_000))
+    await both.ours.updateCursor(workspaceId, rows + 1)
+    const clock = new Sqlite(both.file)
+    clock.prepare('UPDATE change_log SET created_at = 0 WHERE workspace_id = ?').run(workspaceId)
+    clock.close()
+    await both.ours.gc(workspaceId, 86_400)
+    const times = []
+    for (let cursor = 0; ;) {
+      const start = performance.now()
+      const page = await both.ours.pull(workspaceId, cursor, 100)
+      times.push(performance.now() - start)
+      cursor = page.nextCursor
+      if (!page.hasMore) break
+    }
+    pages[rows] = figures(times)
+    const tenth = Math.max(1, Math.floor(times.length / 10))
+    const [first, last] = [figures(times.slice(0, tenth)).median, figures(times.slice(-tenth)).median]
+    print(
+      `after a full trim, ${rows.toLocaleString('en')} rows: page of 100 ${micro(pages[rows].median)}, first pages ${micro(first)}, last ${micro(last)}`,
+    )
+  }
+  const [small, large] = Object.values(pages)
+  record(
+    'page after a full trim, many/few rows',
+    { ours: large, floor: small, ratio: large.median / small.median },
+    1.2,
+  )
+}
+
+/** How pushing slows as a workspace grows, here and on the floor. */
+const growth = async (both) => {
+  const points = {}
+  let size = 0
+  for (const goal of quick ? [10_000, 30_000] : [10_000, 100_000, 1_000_000]) {
+    while (size < goal) {
+      await fill(both, batch(1_000), 'growth')
+      size += 1_000
+    }
+    const push = {
+      input: () => batch(100),
+      ours: (b, ops) => b.ours.push('growth', ops),
+      floor: (b, ops) => b.floor.push('growth', ops),
+    }
+    points[goal] = await compare(both, push, 60)
+    size += 6_000
+    record(`push of 100 at ${goal.toLocaleString('en')} changes`, points[goal])
+  }
+  const all = Object.values(points)
+  const [first, last] = [all[0], all.at(-1)]
+  const own = last.ours.median / first.ours.median
+  const floors = last.floor.median / first.floor.median
+  print(`growth: ours ${own.toFixed(2)} (target 2), floor ${floors.toFixed(2)}`)
+  results.push({ name: 'growth', ours: own, floor: floors })
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'or3-bench-'))
+try {
+  const sqlite = new Sqlite(':memory:').prepare('SELECT sqlite_version()').pluck().get()
+  print(
+    `Node ${process.version}, SQLite ${sqlite}, ${new Date().toISOString().slice(0, 10)}; ratio: this package / floor`,
+  )
+  const both = await openBoth(folder)
+  await compare(both, workloads[0], quick ? 10 : 40)
+  await fill(both, batch(20_000), 'bench')
+  for (const workload of workloads) {
+    await workload.prepare?.(both)
+    record(
+      workload.name,
+      await compare(both, workload, Math.max(10, Math.ceil(workload.rounds / (quick ? 10 : 1)))),
+      workload.target,
+    )
+  }
+  await stalls(both)
+  await afterTrim(both)
+  await growth(both)
+  const memory = process.memoryUsage()
+  print(
+    `memory: ${Math.round(memory.rss / 2 ** 20)} MiB resident, ${Math.round(memory.heapUsed / 2 ** 20)} MiB heap, both contestants`,
+  )
+  results.push({ name: 'memory', rss: memory.rss, heapUsed: memory.heapUsed })
+  both.floor.close()
+  await both.close()
+  if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify(results, undefined, 2)}\n`)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

@@ -1,0 +1,198 @@
+/**
+ * An older backup is restored while devices are ahead of it: what the server accepts from then on reaches every device.
+ */
+import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { wins } from '../../src/services/Revision.js'
+import { put, scope } from '../support/ops.js'
+import { cases, fc, patience } from '../support/property.js'
+import { Device, liveOnServer } from '../support/simulatedDevice.js'
+import { type Subject, subjectOnFile, temporaryFolder } from '../support/subjects.js'
+
+/** A server on a file, which can be backed up while it runs and restored while it does not. */
+const server = async () => {
+  const { folder, remove } = temporaryFolder()
+  const file = join(folder, 'server.db')
+  const backup = join(folder, 'backup.db')
+  let subject = await subjectOnFile(file)
+  return {
+    file,
+    subject: (): Subject => subject,
+    backup: () => {
+      rmSync(backup, { force: true })
+      const database = new Sqlite(file)
+      database.prepare('VACUUM INTO ?').run(backup)
+      database.close()
+    },
+    restore: async ({ withNote = true } = {}) => {
+      await subject.close()
+      copyFileSync(backup, file)
+      if (!withNote) rmSync(`${file}-seen`)
+      subject = await subjectOnFile(file)
+    },
+    reopen: async () => {
+      await subject.close()
+      subject = await subjectOnFile(file)
+    },
+    close: async () => {
+      await subject.close()
+      remove()
+    },
+  }
+}
+
+const device = fc.nat(2)
+
+const events = fc.array(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        type: fc.constant('edit' as const),
+        device,
+        pk: fc.constantFrom('a', 'b', 'c', 'd'),
+        operation: fc.constantFrom('put' as const, 'put' as const, 'delete' as const),
+      }),
+    },
+    { weight: 3, arbitrary: fc.record({ type: fc.constant('sync' as const), device }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        type: fc.constant('pull' as const),
+        device,
+        limit: fc.integer({ min: 1, max: 3 }),
+      }),
+    },
+  ),
+  { maxLength: 25 },
+)
+
+type Server = Awaited<ReturnType<typeof server>>
+type Events = typeof events extends fc.Arbitrary<infer A> ? A : never
+
+const play = async (host: Server, devices: ReadonlyArray<Device>, happenings: Events, era: string) => {
+  for (const [index, happening] of happenings.entries()) {
+    const actor = devices[happening.device]!
+    if (happening.type === 'edit')
+      actor.edit('messages', happening.pk, happening.operation, `${era}-${index}`)
+    else if (happening.type === 'sync') await actor.synchronise(host.subject())
+    else await actor.pull(host.subject(), happening.limit)
+  }
+}
+
+/** Everybody's outbox out, and then everybody's pulls, until nobody learns anything new. */
+const settle = async (host: Server, devices: ReadonlyArray<Device>) => {
+  for (let round = 0; round < 3; round++) for (const each of devices) await each.synchronise(host.subject())
+}
+
+describe('after the restore of an older backup', () => {
+  it(
+    'every change accepted since reaches every device, and all agree on every row the server has',
+    () =>
+      fc.assert(
+        fc.asyncProperty(events, events, events, async (before, lost, after) => {
+          const host = await server()
+          try {
+            const devices = ['d1', 'd2', 'd3'].map((id) => new Device(id))
+            await play(host, devices, before, 'before')
+            host.backup()
+            await play(host, devices, lost, 'lost')
+            await host.restore()
+            await play(host, devices, after, 'after')
+            await settle(host, devices)
+            const { rows } = await host.subject().view('w1')
+            for (const each of devices) {
+              for (const row of rows) {
+                expect(each.rows.get(`messages/${row.pk}`), `${each.id} ${row.pk}`).toMatchObject({
+                  clock: row.clock,
+                  hlc: row.hlc,
+                  deleted: row.deleted,
+                  payload: row.payload,
+                })
+              }
+            }
+          } finally {
+            await host.close()
+          }
+        }),
+        cases(60),
+      ),
+    patience(120_000),
+  )
+
+  it(
+    'on another machine too, every device gets every change, or has a greater revision of its own',
+    () =>
+      fc.assert(
+        fc.asyncProperty(events, events, events, async (before, lost, after) => {
+          const host = await server()
+          try {
+            const devices = ['d1', 'd2', 'd3'].map((id) => new Device(id))
+            await host.subject().push({ ...scope(), ops: [put({ pk: 'first' })] })
+            await play(host, devices, before, 'before')
+            host.backup()
+            await play(host, devices, lost, 'lost')
+            await host.restore({ withNote: false })
+            await play(host, devices, after, 'after')
+            await settle(host, devices)
+            const { rows } = await host.subject().view('w1')
+            for (const each of devices) {
+              for (const row of rows) {
+                const local = each.rows.get(`messages/${row.pk}`)
+                expect(local, `${each.id} ${row.pk}`).toBeDefined()
+                expect(wins(row, { ...local!, opId: row.opId })).toBe(false)
+              }
+            }
+          } finally {
+            await host.close()
+          }
+        }),
+        cases(40),
+      ),
+    patience(120_000),
+  )
+
+  it('a device that was overtaken meanwhile gets what it would have missed', async () => {
+    const host = await server()
+    const [ahead, other] = [new Device('d1'), new Device('d2')]
+    host.backup()
+    for (const pk of ['a', 'b', 'c']) ahead.edit('messages', pk, 'put', 'lost')
+    await ahead.synchronise(host.subject())
+    await host.restore()
+    for (const pk of ['d', 'e', 'f', 'g']) other.edit('messages', pk, 'put', 'new')
+    await other.synchronise(host.subject())
+    await ahead.synchronise(host.subject())
+    await ahead.synchronise(host.subject())
+    expect(ahead.live()).toMatchObject(await liveOnServer(host.subject()))
+    expect(Object.keys(await liveOnServer(host.subject()))).toHaveLength(4)
+    await host.close()
+  })
+})
+
+describe('without a restore', () => {
+  it('nothing leaps when the server starts again, nor when its note is from before the last changes', async () => {
+    const host = await server()
+    await host.subject().push({ ...scope(), ops: [put()] })
+    await host.reopen()
+    expect((await host.subject().view('w1')).version).toBe(1)
+    await host.subject().push({ ...scope(), ops: [put({ clock: 2 })] })
+    await host.subject().close()
+    writeFileSync(`${host.file}-seen`, '1\n')
+    await host.reopen().catch(() => undefined)
+    expect((await host.subject().view('w1')).version).toBe(2)
+    await host.close()
+  })
+
+  it('an unreadable note counts as none', async () => {
+    const host = await server()
+    await host.subject().push({ ...scope(), ops: [put()] })
+    await host.subject().close()
+    writeFileSync(`${host.file}-seen`, 'rubbish')
+    await host.reopen().catch(() => undefined)
+    expect((await host.subject().view('w1')).version).toBeGreaterThan(2 ** 32)
+    expect(existsSync(`${host.file}-seen`)).toBe(true)
+    await host.close()
+  })
+})
