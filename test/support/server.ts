@@ -16,6 +16,7 @@ export interface Ended {
 
 export interface Server {
   readonly url: string
+  readonly pid: number
   /** Signals the process and waits for its end. */
   stop(signal?: NodeJS.Signals): Promise<Ended>
 }
@@ -76,6 +77,7 @@ export const startServer = async (env: Env): Promise<Server> => {
   })
   return {
     url,
+    pid: child.pid!,
     stop: (signal = 'SIGTERM') => {
       child.kill(signal)
       return ended
