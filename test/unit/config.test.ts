@@ -1,0 +1,436 @@
+/**
+ * Issue 2, point 2: every setting, its default, what it accepts, and how a wrong one is told.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from '@effect/vitest'
+import Sqlite from 'better-sqlite3'
+import { ConfigProvider, Duration, Effect, Either, Layer, Logger, type LogLevel, Option } from 'effect'
+import { afterAll, vi } from 'vitest'
+import * as Database from '../../src/layers/Database.js'
+import * as Config from '../../src/layers/ProviderConfig.js'
+import * as Migrator from '../../src/layers/SchemaMigrator.js'
+import { openProvider, ProviderStartupError } from '../../src/nuxt/adapters.js'
+import { journalModes, ProviderConfig, synchronousLevels } from '../../src/services/index.js'
+import { temporaryFolder } from '../support/subjects.js'
+
+const { folder, remove } = temporaryFolder()
+afterAll(remove)
+
+let files = 0
+const newFile = () => join(folder, `config-${++files}.db`)
+
+type Env = Record<string, string>
+
+const withEnv = (env: Env) => Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env))))
+
+interface Logged {
+  readonly level: LogLevel.LogLevel['_tag']
+  readonly message: string
+}
+
+const logTo = (lines: Array<Logged>) =>
+  Logger.replace(
+    Logger.defaultLogger,
+    Logger.make(({ logLevel, message }) => {
+      lines.push({ level: logLevel._tag, message: String(message) })
+    }),
+  )
+
+/** The settings that an environment gives, or the problems with it, and what was logged. */
+const read = (env: Env) => {
+  const logged: Array<Logged> = []
+  const result = Effect.runSync(
+    ProviderConfig.pipe(
+      Effect.provide(Config.layer),
+      Effect.either,
+      Effect.provide(Layer.merge(withEnv(env), logTo(logged))),
+    ),
+  )
+  return {
+    settings: Either.getOrUndefined(result),
+    problems: Either.isLeft(result) ? result.left.problems : [],
+    logged,
+  }
+}
+
+const file = { OR3_SQLITE_DB_PATH: '/data/or3.db' }
+
+/** Opens and closes a provider; gives what was printed as well. */
+const opening = async (env: Env) => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  const log = vi.spyOn(console, 'log').mockImplementation(() => {})
+  try {
+    const provider = openProvider({ env })
+    await provider.workspaceStore.getOrCreateUser({ provider: 'p', providerUserId: 'u' })
+    await provider.close()
+    return { error: undefined, warnings: warn.mock.calls.map(([line]) => String(line)) }
+  } catch (error) {
+    if (!(error instanceof ProviderStartupError)) throw error
+    return { error: error.message, warnings: warn.mock.calls.map(([line]) => String(line)) }
+  } finally {
+    warn.mockRestore()
+    log.mockRestore()
+  }
+}
+
+/** Every pragma that the settings decide, as the open database has them. */
+const pragmasOf = (env: Env) =>
+  Effect.runSync(
+    Effect.gen(function* () {
+      const { direct } = yield* Database.Database
+      const pragma = (name: string) =>
+        direct('test', ({ first }) => Object.values(first<Record<string, unknown>>(`PRAGMA ${name}`)!)[0])
+      return {
+        journalMode: yield* pragma('journal_mode'),
+        synchronous: yield* pragma('synchronous'),
+        foreignKeys: yield* pragma('foreign_keys'),
+      }
+    }).pipe(
+      Effect.provide(
+        Database.layer.pipe(
+          Layer.provide(Migrator.layer),
+          Layer.provide(Config.layer),
+          Layer.provide(withEnv(env)),
+          Layer.provide(Logger.remove(Logger.defaultLogger)),
+        ),
+      ),
+    ),
+  )
+
+describe('defaults', () => {
+  const settings = {
+    dbPath: '/data/or3.db',
+    journalMode: 'WAL',
+    synchronous: 'NORMAL',
+    gcInterval: Option.none(),
+    gcRetention: Duration.days(30),
+    warnings: [],
+  }
+
+  it('are WAL, NORMAL and no upkeep of its own, without a warning', () => {
+    expect(read(file)).toEqual({ settings, problems: [], logged: [] })
+  })
+
+  it('are the same for settings given in the program', () => {
+    const layer = Config.layerOf({ dbPath: '/data/or3.db' })
+    expect(Effect.runSync(Effect.provide(ProviderConfig, layer))).toEqual(settings)
+  })
+
+  it('stand for variables that are set but empty or blank', () => {
+    const blank = {
+      OR3_SQLITE_PRAGMA_JOURNAL_MODE: '',
+      OR3_SQLITE_PRAGMA_SYNCHRONOUS: '  ',
+      OR3_SQLITE_ALLOW_IN_MEMORY: '',
+      OR3_SQLITE_STRICT: '',
+      OR3_SQLITE_GC_INTERVAL: ' ',
+      OR3_SQLITE_GC_RETENTION: '',
+    }
+    expect(read({ ...file, ...blank })).toEqual(read(file))
+  })
+
+  it('include no path: a missing or empty one is an error that says what to give', () => {
+    for (const env of [{}, { OR3_SQLITE_DB_PATH: '' }, { OR3_SQLITE_DB_PATH: ' ' }]) {
+      const { problems } = read(env)
+      expect(problems).toHaveLength(1)
+      expect(problems[0]).toMatch(/^OR3_SQLITE_DB_PATH is not set: .*path of the database file/)
+    }
+  })
+})
+
+describe('OR3_SQLITE_DB_PATH', () => {
+  it('is taken literally, with commas, dots, spaces and quotes in it', async () => {
+    const odd = join(folder, `it's, an.odd "path"`, 'or3 chat.db')
+    expect(read({ OR3_SQLITE_DB_PATH: odd }).settings?.dbPath).toBe(odd)
+    expect(await opening({ OR3_SQLITE_DB_PATH: odd })).toEqual({ error: undefined, warnings: [] })
+    expect(existsSync(odd)).toBe(true)
+  })
+
+  it('has its missing parent folders made', async () => {
+    const deep = join(folder, 'a', 'b', 'c', 'or3.db')
+    expect((await opening({ OR3_SQLITE_DB_PATH: deep })).error).toBeUndefined()
+    expect(existsSync(deep)).toBe(true)
+  })
+
+  it.each([
+    ['a folder', () => folder],
+    [
+      'below a file',
+      () => {
+        const plain = newFile()
+        writeFileSync(plain, 'x')
+        return join(plain, 'or3.db')
+      },
+    ],
+    [
+      'no database',
+      () => {
+        const plain = newFile()
+        writeFileSync(plain, 'This is a text, and no database at all. '.repeat(50))
+        return plain
+      },
+    ],
+  ])('that is %s is an error of one line that names path and variable', async (_what, make) => {
+    const path = make()
+    const { error } = await opening({ OR3_SQLITE_DB_PATH: path })
+    expect(error).toContain(path)
+    expect(error).toContain('OR3_SQLITE_DB_PATH')
+    expect(error).not.toContain('\n')
+  })
+
+  it('is left as it was when the file is no database', async () => {
+    const plain = newFile()
+    writeFileSync(plain, 'This is a text, and no database at all. '.repeat(50))
+    const before = readFileSync(plain)
+    expect((await opening({ OR3_SQLITE_DB_PATH: plain })).error).toContain('not an SQLite database')
+    expect(readFileSync(plain).equals(before)).toBe(true)
+    expect(existsSync(`${plain}-wal`)).toBe(false)
+  })
+})
+
+describe('an in-memory database', () => {
+  const memory = { OR3_SQLITE_DB_PATH: ':memory:' }
+
+  it.each([{ NODE_ENV: 'test' }, { VITEST: 'true' }, { VITEST: '1' }])(
+    'is the default in tests: %o',
+    async (tests) => {
+      expect(read(tests)).toMatchObject({
+        settings: { dbPath: ':memory:', warnings: [] },
+        problems: [],
+        logged: [],
+      })
+      expect(await opening(tests)).toEqual({ error: undefined, warnings: [] })
+    },
+  )
+
+  it('is not for other environments, and an empty VITEST is none', () => {
+    for (const env of [{ NODE_ENV: 'production' }, { NODE_ENV: 'TEST' }, { VITEST: '' }]) {
+      expect(read(env).problems).toHaveLength(1)
+    }
+  })
+
+  it('is refused outside tests', async () => {
+    expect(read(memory).problems).toEqual([
+      expect.stringMatching(/^OR3_SQLITE_DB_PATH is ":memory:".*OR3_SQLITE_ALLOW_IN_MEMORY=true/),
+    ])
+    expect((await opening(memory)).error).toContain('OR3_SQLITE_ALLOW_IN_MEMORY')
+  })
+
+  it('is allowed by OR3_SQLITE_ALLOW_IN_MEMORY, with a warning that data is lost', async () => {
+    const env = { ...memory, OR3_SQLITE_ALLOW_IN_MEMORY: 'true' }
+    const { settings, logged } = read(env)
+    expect(settings?.dbPath).toBe(':memory:')
+    expect(logged).toEqual([{ level: 'Warning', message: expect.stringMatching(/all data is lost/) }])
+    const { error, warnings } = await opening(env)
+    expect(error).toBeUndefined()
+    expect(warnings).toEqual([expect.stringMatching(/^\[or3-provider-sqlite\] .*all data is lost/)])
+  })
+
+  it('fails the start under OR3_SQLITE_STRICT, allowed or not, in tests or not', async () => {
+    for (const env of [
+      { ...memory, OR3_SQLITE_STRICT: '1' },
+      { ...memory, OR3_SQLITE_STRICT: '1', OR3_SQLITE_ALLOW_IN_MEMORY: '1' },
+      { NODE_ENV: 'test', OR3_SQLITE_STRICT: '1' },
+    ]) {
+      expect(read(env).problems).toEqual([expect.stringMatching(/^OR3_SQLITE_STRICT forbids/)])
+      expect((await opening(env)).error).toContain('OR3_SQLITE_STRICT')
+    }
+  })
+
+  it('is not what OR3_SQLITE_STRICT and OR3_SQLITE_ALLOW_IN_MEMORY forbid or make of a file', () => {
+    const env = { ...file, OR3_SQLITE_STRICT: 'on', OR3_SQLITE_ALLOW_IN_MEMORY: 'on' }
+    expect(read(env)).toEqual(read(file))
+  })
+
+  it('has its own journal mode, whatever is asked for', () => {
+    expect(pragmasOf({ VITEST: '1', OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'WAL' })).toEqual({
+      journalMode: 'memory',
+      synchronous: 1,
+      foreignKeys: 1,
+    })
+  })
+})
+
+describe('flags', () => {
+  const asFlag = (value: string) => {
+    const env = { OR3_SQLITE_DB_PATH: ':memory:', OR3_SQLITE_ALLOW_IN_MEMORY: value }
+    const { settings, problems } = read(env)
+    return settings !== undefined ? true : problems[0]!.includes('accepts') ? problems[0]! : false
+  }
+
+  it.each(['1', 'true', 'yes', 'on', 'TRUE', 'Yes', 'oN', ' true '])('%j means true', (value) => {
+    expect(asFlag(value)).toBe(true)
+  })
+
+  it.each(['0', 'false', 'no', 'off', 'FALSE', 'No', 'oFF', ''])('%j means false', (value) => {
+    expect(asFlag(value)).toBe(false)
+  })
+
+  it.each(['2', 'ja', 'truee', 'y', 'null', 'constructor', '__proto__', 'enabled'])(
+    '%j is an error, not false',
+    (value) => {
+      expect(asFlag(value)).toBe(
+        `OR3_SQLITE_ALLOW_IN_MEMORY is "${value}", but accepts only 1/true/yes/on or 0/false/no/off`,
+      )
+      expect(read({ ...file, OR3_SQLITE_STRICT: value }).problems).toEqual([
+        `OR3_SQLITE_STRICT is "${value}", but accepts only 1/true/yes/on or 0/false/no/off`,
+      ])
+    },
+  )
+})
+
+describe('OR3_SQLITE_PRAGMA_JOURNAL_MODE', () => {
+  it.each(journalModes)('accepts %s in any case', (mode) => {
+    const alternating = [...mode].map((c, i) => (i % 2 === 0 ? c.toLowerCase() : c)).join('')
+    for (const value of [mode, mode.toLowerCase(), alternating, ` ${mode} `]) {
+      expect(read({ ...file, OR3_SQLITE_PRAGMA_JOURNAL_MODE: value }).settings?.journalMode).toBe(mode)
+    }
+  })
+
+  it('lists the modes when it is none of them', () => {
+    expect(read({ ...file, OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'wall' }).problems).toEqual([
+      'OR3_SQLITE_PRAGMA_JOURNAL_MODE is "wall", but accepts only DELETE, TRUNCATE, PERSIST, MEMORY, WAL, OFF',
+    ])
+  })
+
+  it.each(['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'WAL'])('sets %s on the file', (mode) => {
+    const env = { OR3_SQLITE_DB_PATH: newFile(), OR3_SQLITE_PRAGMA_JOURNAL_MODE: mode }
+    expect(pragmasOf(env).journalMode).toBe(mode.toLowerCase())
+  })
+
+  it('can be changed on a file that has another', () => {
+    const path = newFile()
+    const open = (mode: string) =>
+      pragmasOf({ OR3_SQLITE_DB_PATH: path, OR3_SQLITE_PRAGMA_JOURNAL_MODE: mode }).journalMode
+    expect([open('WAL'), open('DELETE'), open('WAL'), open('truncate')]).toEqual([
+      'wal',
+      'delete',
+      'wal',
+      'truncate',
+    ])
+  })
+
+  it('is an error when SQLite does not take it', async () => {
+    // The driver opens every file in SQLite's defensive mode, in which it ignores this one mode: rolling back were impossible.
+    const env = { OR3_SQLITE_DB_PATH: newFile(), OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'OFF' }
+    const { error } = await opening(env)
+    expect(error).toMatch(/OR3_SQLITE_PRAGMA_JOURNAL_MODE asks for OFF, but SQLite stays with delete$/)
+  })
+})
+
+describe('OR3_SQLITE_PRAGMA_SYNCHRONOUS', () => {
+  it.each(synchronousLevels.map((level, number) => [level, number] as const))(
+    'accepts %s in any case, and it is set',
+    (level, number) => {
+      for (const value of [level, level.toLowerCase()]) {
+        expect(read({ ...file, OR3_SQLITE_PRAGMA_SYNCHRONOUS: value }).settings?.synchronous).toBe(level)
+        expect(
+          pragmasOf({ OR3_SQLITE_DB_PATH: newFile(), OR3_SQLITE_PRAGMA_SYNCHRONOUS: value }),
+        ).toMatchObject({ synchronous: number })
+      }
+    },
+  )
+
+  it('lists the levels when it is none of them', () => {
+    for (const value of ['1', 'sometimes']) {
+      expect(read({ ...file, OR3_SQLITE_PRAGMA_SYNCHRONOUS: value }).problems).toEqual([
+        `OR3_SQLITE_PRAGMA_SYNCHRONOUS is "${value}", but accepts only OFF, NORMAL, FULL, EXTRA`,
+      ])
+    }
+  })
+})
+
+describe('foreign keys', () => {
+  it('are on', () => {
+    expect(pragmasOf({ OR3_SQLITE_DB_PATH: newFile() }).foreignKeys).toBe(1)
+  })
+})
+
+describe('several wrong values', () => {
+  const wrong = {
+    OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'wall',
+    OR3_SQLITE_PRAGMA_SYNCHRONOUS: 'never',
+    OR3_SQLITE_ALLOW_IN_MEMORY: 'perhaps',
+    OR3_SQLITE_STRICT: 'very',
+    OR3_SQLITE_GC_INTERVAL: 'often',
+    OR3_SQLITE_GC_RETENTION: 'long',
+  }
+  const names = (problems: ReadonlyArray<string>) => problems.map((problem) => problem.split(' ')[0]).sort()
+
+  it('are reported together, in one error of one line', async () => {
+    const everyName = ['OR3_SQLITE_DB_PATH', ...Object.keys(wrong)].sort()
+    expect(names(read(wrong).problems)).toEqual(everyName)
+    const { error } = await opening(wrong)
+    for (const name of everyName) expect(error).toContain(name)
+    expect(error).not.toContain('\n')
+  })
+
+  it('are reported together with an in-memory database that is not allowed', () => {
+    const { OR3_SQLITE_PRAGMA_JOURNAL_MODE, OR3_SQLITE_PRAGMA_SYNCHRONOUS } = wrong
+    const env = {
+      OR3_SQLITE_DB_PATH: ':memory:',
+      OR3_SQLITE_PRAGMA_JOURNAL_MODE,
+      OR3_SQLITE_PRAGMA_SYNCHRONOUS,
+    }
+    expect(names(read(env).problems)).toEqual([
+      'OR3_SQLITE_DB_PATH',
+      'OR3_SQLITE_PRAGMA_JOURNAL_MODE',
+      'OR3_SQLITE_PRAGMA_SYNCHRONOUS',
+    ])
+  })
+
+  it('leave no file behind', async () => {
+    const path = join(folder, 'never', 'made.db')
+    const { error } = await opening({ ...wrong, OR3_SQLITE_DB_PATH: path })
+    expect(error).toContain('OR3_SQLITE_STRICT')
+    expect(existsSync(join(folder, 'never'))).toBe(false)
+  })
+})
+
+describe('OR3_SQLITE_GC_INTERVAL and OR3_SQLITE_GC_RETENTION', () => {
+  it.each([
+    ['90 minutes', Duration.minutes(90)],
+    ['1 hour', Duration.hours(1)],
+    ['  30 days ', Duration.days(30)],
+    ['500 millis', Duration.millis(500)],
+  ])('accept %j', (value, expected) => {
+    const { settings } = read({ ...file, OR3_SQLITE_GC_INTERVAL: value, OR3_SQLITE_GC_RETENTION: value })
+    expect(settings?.gcInterval.pipe(Option.map(Duration.toMillis))).toEqual(
+      Option.some(Duration.toMillis(expected)),
+    )
+    expect(Duration.toMillis(settings!.gcRetention)).toBe(Duration.toMillis(expected))
+  })
+
+  it.each(['0 seconds', '-1 hour', 'often', '1', '1 fortnight', 'Infinity', 'infinity days', 'NaN hours'])(
+    'say what they accept when given %j',
+    (value) => {
+      for (const name of ['OR3_SQLITE_GC_INTERVAL', 'OR3_SQLITE_GC_RETENTION']) {
+        expect(read({ ...file, [name]: value }).problems).toEqual([
+          `${name} is "${value}", but accepts only a duration such as "90 minutes", "1 hour" or "30 days"`,
+        ])
+      }
+    },
+  )
+})
+
+describe('the environment', () => {
+  it('is the given one only: the process has VITEST set, which does not count', async () => {
+    expect(process.env.VITEST).toBeDefined()
+    expect((await opening({})).error).toMatch(/OR3_SQLITE_DB_PATH is not set/)
+  })
+
+  it('keeps files apart from each other', async () => {
+    const [one, two] = [newFile(), newFile()]
+    await opening({ OR3_SQLITE_DB_PATH: one })
+    await opening({ OR3_SQLITE_DB_PATH: two })
+    const count = (path: string) => {
+      const database = new Sqlite(path, { readonly: true })
+      try {
+        return database.prepare('SELECT count(*) AS n FROM users').pluck().get()
+      } finally {
+        database.close()
+      }
+    }
+    expect([count(one), count(two)]).toEqual([1, 1])
+  })
+})
