@@ -37,7 +37,8 @@ export const retentionSql = {
   dropStaleCursors: `
     DELETE FROM device_cursors INDEXED BY sqlite_autoindex_device_cursors_1 WHERE workspace_id = ? AND updated_at < ?`,
 
-  slowest: `SELECT min(last_seen_version) AS version FROM device_cursors WHERE workspace_id = ?`,
+  slowest: `
+    SELECT min(last_seen_version) AS version FROM device_cursors INDEXED BY sqlite_autoindex_device_cursors_1 WHERE workspace_id = ?`,
 
   /** The front of the log; the step ends at the first entry that has to stay. */
   frontOfLog: `

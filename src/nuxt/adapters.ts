@@ -4,6 +4,7 @@
 import { Cause, ConfigProvider, Context, Effect, Exit, Layer, ManagedRuntime, Option, Runtime } from 'effect'
 import * as Logger from '../layers/logger.js'
 import * as ProviderLayer from '../layers/Provider.js'
+import { rootMessage } from '../layers/sqliteErrors.js'
 import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
@@ -79,6 +80,16 @@ export const openProvider = ({
 
   const { context } = started.value
   const runPromiseExit = Runtime.runPromiseExit(started.value)
+  const runSync = Runtime.runSync(started.value)
+  /** The caller's mistakes are the caller's to know; ours are the operator's. */
+  const logFault = (cause: Cause.Cause<ServiceError>) => {
+    const failure = Cause.failureOption(cause)
+    if (Cause.isInterruptedOnly(cause)) return
+    if (Option.isNone(failure)) runSync(Effect.logError('unexpected failure', cause))
+    else if (failure.value._tag === 'StorageError') {
+      runSync(Effect.logError(`${failure.value.message}: ${rootMessage(failure.value)}`))
+    }
+  }
   const running = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
   const run = async <A>(effect: Effect.Effect<A, ServiceError>): Promise<A> => {
@@ -86,7 +97,9 @@ export const openProvider = ({
     const promise = runPromiseExit(effect)
     running.add(promise)
     try {
-      return unwrap(await promise)
+      const exit = await promise
+      if (Exit.isFailure(exit)) logFault(exit.cause)
+      return unwrap(exit)
     } finally {
       running.delete(promise)
     }

@@ -289,8 +289,21 @@ describe('a fault of the server', () => {
     onFile((database) => database.pragma('wal_checkpoint(TRUNCATE)'))
     writeFileSync(file, Buffer.alloc(8 * 4096, 'x'))
     truncateSync(`${file}-wal`, 0)
+    const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
     // A second writer makes ours look at the file again.
     await expect(push()).rejects.toMatchObject({ statusCode: 500 })
+    // The caller is told a status; the operator has to know why.
+    expect(logged.mock.calls.flat().join()).toMatch(/^\[or3-provider-sqlite\] .*: \S/)
+    logged.mockRestore()
+  })
+
+  it('but what the caller did wrong is not logged', async () => {
+    const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
+    await expect(provider.syncGateway.pull({}, { ...scope(''), cursor: 0 })).rejects.toMatchObject({
+      statusCode: 400,
+    })
+    expect(logged).not.toHaveBeenCalled()
+    logged.mockRestore()
   })
 
   it('such as a lock of another process is waited for, without blocking the event loop', async () => {

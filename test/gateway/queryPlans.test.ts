@@ -1,0 +1,172 @@
+/**
+ * Issue 3, point 6: no statement that serves pushes, pulls or garbage collection reads a whole table or a whole workspace, or
+ * sorts, whatever SQLite knows about the data.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Sqlite from 'better-sqlite3'
+import { Effect, Layer, Logger } from 'effect'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pullSql } from '../../src/layers/pull.js'
+import { SyncGateway, syncedTables } from '../../src/services/index.js'
+import { del, put, scope } from '../support/ops.js'
+import { sqlLayer, temporaryFolder } from '../support/subjects.js'
+
+type Statement = readonly [name: string, sql: string]
+
+/** Statements that are no matter of this test, and why. */
+const notHere: Record<string, string> = {
+  workspaceSql: 'the tests of the store look at its plans',
+  leapSql: 'moves whole workspaces, once per restored backup',
+}
+
+/** Every choice of at least one table. */
+const choices = Array.from({ length: 2 ** syncedTables.length - 1 }, (_, index) =>
+  syncedTables.filter((_table, bit) => ((index + 1) >> bit) % 2 === 1),
+)
+
+const pages = choices.flatMap((tables) =>
+  [true, false].map((belowFloor): Statement => {
+    const which = tables.length === syncedTables.length ? 'all' : tables.join(', ')
+    return [
+      `pullSql.page of ${which}${belowFloor ? ', below the floor' : ''}`,
+      pullSql.page(tables, belowFloor),
+    ]
+  }),
+)
+
+/** All texts among some statements, which may be grouped by table. What it does not know is an error. */
+const textsOf = (name: string, value: unknown): ReadonlyArray<Statement> => {
+  if (typeof value === 'string') return [[name, value]]
+  if (value === pullSql.page) return pages
+  if (typeof value !== 'object' || value === null) throw new Error(`${name} is no statement`)
+  return Object.entries(value).flatMap(([key, member]) => textsOf(`${name}.${key}`, member))
+}
+
+const layers = fileURLToPath(new URL('../../src/layers', import.meta.url))
+
+/** The statements that any layer exports, in objects named `…Sql`, so that none can be forgotten here. */
+const exportedStatements = async () => {
+  const files = readdirSync(layers).filter((file) => file.endsWith('.ts'))
+  const modules = await Promise.all(
+    files.map((file) => import(join(layers, file)) as Promise<Record<string, unknown>>),
+  )
+  return modules
+    .flatMap((module) => Object.entries(module))
+    .filter(([name]) => name.endsWith('Sql') && !Object.hasOwn(notHere, name))
+}
+
+/** What a statement may do although it looks expensive, by its name and the step of its plan. */
+const exceptions: ReadonlyArray<{
+  readonly name: RegExp
+  readonly step: RegExp
+  readonly why: string
+}> = [
+  {
+    name: /^pushSql\.hasTombstones$/,
+    step: /^SEARCH tombstones USING COVERING INDEX tombstones_by_version \(workspace_id=\?\)$/,
+    why: 'looks at the first entry only (LIMIT 1)',
+  },
+  {
+    name: /^retentionSql\.(dropStaleCursors|slowest)$/,
+    step: /^SEARCH device_cursors USING INDEX sqlite_autoindex_device_cursors_1 \(workspace_id=\?\)$/,
+    why: 'a workspace has as many cursors as devices, and stale ones are removed',
+  },
+]
+
+/** Its key is the workspace alone, so that this finds one row. */
+const onlyRow =
+  'SEARCH server_version_counter USING INDEX sqlite_autoindex_server_version_counter_1 (workspace_id=?)'
+
+const isCostly = (step: string): boolean =>
+  // A list that came as a parameter is read as a whole.
+  (step.startsWith('SCAN') && !step.includes('VIRTUAL TABLE')) ||
+  // What `max` of an unindexed column is called.
+  (step.startsWith('SEARCH') && !step.includes(' USING ')) ||
+  step.includes('TEMP B-TREE') ||
+  step.includes('AUTOMATIC') ||
+  (step.endsWith('(workspace_id=?)') && step !== onlyRow)
+
+/** How a statement would run with some values; the values count, since SQLite looks at them when it has statistics. */
+const planOf = (database: Sqlite.Database, sql: string, value: number): ReadonlyArray<string> => {
+  const names = [...sql.matchAll(/:(\w+)/g)].map(([, name]) => name!)
+  const named = Object.fromEntries(names.map((name) => [name, name === 'workspaceId' ? 'w0' : value]))
+  const positional = [...sql.matchAll(/\?/g)].map((_mark, index) => (index === 0 ? 'w0' : value))
+  return database
+    .prepare<Array<unknown>, { readonly detail: string }>(`EXPLAIN QUERY PLAN ${sql}`)
+    .all(...(names.length > 0 ? [named] : positional))
+    .map(({ detail }) => detail)
+}
+
+const { folder, remove } = temporaryFolder()
+afterAll(remove)
+
+/** A database with workspaces of a size: mostly messages, every table used, some trimmed ops, tombstones and cursors. */
+const fill = (file: string, workspaces: number, ops: number) =>
+  Effect.gen(function* () {
+    const gateway = yield* SyncGateway
+    for (let workspace = 0; workspace < workspaces; workspace++) {
+      const own = scope(`w${workspace}`)
+      for (let at = 0; at < ops; at += 1_000) {
+        const batch = Array.from({ length: Math.min(1_000, ops - at) }, (_, index) => {
+          const table = index % 4 === 0 ? syncedTables[index % syncedTables.length]! : 'messages'
+          return (index % 9 === 0 ? del : put)({ table, pk: `pk${index}`, payload: {}, clock: at })
+        })
+        yield* gateway.push({ ...own, ops: batch })
+      }
+      for (const deviceId of ['d1', 'd2']) yield* gateway.updateCursor({ ...own, deviceId, version: ops })
+    }
+  }).pipe(
+    Effect.provide(Layer.provide(sqlLayer(file), Logger.remove(Logger.defaultLogger))),
+    Effect.runPromise,
+  )
+
+describe.each([
+  { shape: 'nothing', workspaces: 0, ops: 0 },
+  // An `ANALYZE` that ran early says for a long time that the tables are tiny.
+  { shape: 'one entry', workspaces: 1, ops: 1 },
+  { shape: 'one large workspace', workspaces: 1, ops: 6_000 },
+  { shape: 'many small workspaces', workspaces: 50, ops: 100 },
+])('with $shape in the database', ({ shape, workspaces, ops }) => {
+  let database: Sqlite.Database
+  beforeAll(async () => {
+    const file = join(folder, `${shape}.db`)
+    await fill(file, workspaces, ops)
+    database = new Sqlite(file)
+    database.exec(`
+      INSERT INTO trimmed_ops
+      SELECT workspace_id, 'trimmed-' || op_id, server_version, zeroblob(32), created_at FROM change_log`)
+  })
+  afterAll(() => database.close())
+
+  it.each(['without statistics', 'after ANALYZE'])('every statement goes by an index, %s', async (when) => {
+    if (when === 'after ANALYZE') database.exec('ANALYZE')
+    const objects = await exportedStatements()
+    const names = objects.map(([name]) => name)
+    expect(names).toEqual(expect.arrayContaining(['pushSql', 'pullSql', 'retentionSql']))
+    const costly = objects
+      .flatMap(([name, statements]) => textsOf(name, statements))
+      .flatMap(([name, sql]) =>
+        [0, Math.floor(ops / 2), ops].flatMap((value) =>
+          planOf(database, sql, value)
+            .filter(
+              (step) => isCostly(step) && !exceptions.some((e) => e.name.test(name) && e.step.test(step)),
+            )
+            .map((step) => `${name}: ${step}`),
+        ),
+      )
+    expect([...new Set(costly)]).toEqual([])
+  })
+
+  it('a page of some tables reads no log entries of the others', () => {
+    const some = pages.filter(([name]) => !name.startsWith('pullSql.page of all'))
+    expect(some).toHaveLength(2 * (choices.length - 1))
+    for (const [, sql] of some) {
+      const reads = planOf(database, sql, 0).filter((step) => step.startsWith('SEARCH change_log'))
+      const expected =
+        'SEARCH change_log USING INDEX change_log_by_table (workspace_id=? AND table_name=? AND server_version>?)'
+      expect(new Set(reads)).toEqual(new Set([expected]))
+    }
+  })
+})
