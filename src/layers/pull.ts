@@ -12,10 +12,11 @@ import type { GatewayError, PullPage, PullRequest } from '../services/SyncGatewa
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { leap } from './leap.js'
+import { logEntryColumns } from './logEntry.js'
 import { positionOf } from './position.js'
 import { epochSeconds } from './time.js'
 
-const logColumns = `server_version, table_name, pk, op, payload_json, clock, hlc, device_id, op_id`
+const logColumns = `${logEntryColumns}, op_id`
 
 /** A put says whose notification it is; a delete has no payload, so its row does. */
 const visibleEntry = `(:userId IS NULL OR :userId = coalesce(

@@ -8,7 +8,6 @@ import { Effect, Either } from 'effect'
 import { rebasedClock } from '../services/epochs.js'
 import { type CheckedOp, checkOp, sameContent } from '../services/opRules.js'
 import { checkPush } from '../services/requests.js'
-import type { SyncedTable } from '../services/SyncDomain.js'
 import { InvalidOp, OpConflict, OpForbidden } from '../services/SyncErrors.js'
 import {
   type GatewayError,
@@ -21,6 +20,7 @@ import {
 import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
+import { contentOf, type LogEntryRow } from './logEntry.js'
 import { positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
 import { epochSeconds } from './time.js'
@@ -47,29 +47,6 @@ export const push =
         ),
       )
     })
-
-interface LoggedOp {
-  readonly server_version: number
-  readonly table_name: SyncedTable
-  readonly pk: string
-  readonly op: 'put' | 'delete'
-  readonly payload_json: string | null
-  readonly clock: number
-  readonly hlc: string
-  readonly device_id: string
-}
-
-const contentOf = (opId: string, row: LoggedOp): CheckedOp => ({
-  opId,
-  tableName: row.table_name,
-  operation: row.op,
-  pk: row.pk,
-  payloadJson: row.payload_json,
-  clock: row.clock,
-  hlc: row.hlc,
-  deviceId: row.device_id,
-  owner: null,
-})
 
 /** One batch in its transaction. */
 class Batch {
@@ -114,7 +91,7 @@ class Batch {
     const { opId } = op
     const answer = (serverVersion: number, same: boolean) =>
       same ? new OpReplayed({ opId, serverVersion }) : new OpConflict({ opId, serverVersion })
-    const logged = this.connection.first<LoggedOp>(pushSql.loggedOp, this.workspaceId, opId)
+    const logged = this.connection.first<LogEntryRow>(pushSql.loggedOp, this.workspaceId, opId)
     if (logged !== undefined)
       return answer(logged.server_version, sameContent(op, this.rebased(contentOf(opId, logged))))
     if (this.floor === 0) return undefined

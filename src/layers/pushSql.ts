@@ -2,6 +2,7 @@
  * The statements of a push. `push.ts` says in which order they run and why.
  */
 import { type SyncedTable, syncedTables } from '../services/SyncDomain.js'
+import { logEntryColumns } from './logEntry.js'
 
 /** One statement per synced table: a table's name enters SQL only from the list of `SyncDomain`. */
 export const perTable = (text: (table: SyncedTable) => string): Record<SyncedTable, string> =>
@@ -15,8 +16,7 @@ export const pushSql = {
   hasTombstones: `SELECT 1 FROM tombstones WHERE workspace_id = ? LIMIT 1`,
 
   loggedOp: `
-    SELECT server_version, table_name, pk, op, payload_json, clock, hlc, device_id
-    FROM change_log WHERE workspace_id = ? AND op_id = ?`,
+    SELECT ${logEntryColumns} FROM change_log WHERE workspace_id = ? AND op_id = ?`,
 
   trimmedOp: `SELECT server_version, content_hash FROM trimmed_ops WHERE workspace_id = ? AND op_id = ?`,
 

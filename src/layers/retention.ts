@@ -18,6 +18,7 @@ import type {
 import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
+import { contentOf, logEntryColumns, type LogEntryRow } from './logEntry.js'
 import { perTable } from './pushSql.js'
 import { epochSeconds } from './time.js'
 
@@ -42,7 +43,7 @@ export const retentionSql = {
 
   /** The front of the log; the step ends at the first entry that has to stay. */
   frontOfLog: `
-    SELECT server_version, op_id, table_name, op, pk, payload_json, clock, hlc, device_id, created_at
+    SELECT ${logEntryColumns}, op_id, created_at
     FROM change_log WHERE workspace_id = ? AND server_version < ? ORDER BY server_version LIMIT ${stepSize}`,
 
   rememberOps: `
@@ -124,38 +125,24 @@ const stepwise = <E>(step: Effect.Effect<{ readonly removed: number; readonly do
   return loop(0)
 }
 
-interface LogRow {
-  readonly server_version: number
+interface AgedRow extends LogEntryRow {
   readonly op_id: string
-  readonly table_name: SyncedTable
-  readonly op: 'put' | 'delete'
-  readonly pk: string
-  readonly payload_json: string | null
-  readonly clock: number
-  readonly hlc: string
-  readonly device_id: string
   readonly created_at: number
 }
 
 /** What `trimmed_ops` keeps of an entry. */
-const remembered = (row: LogRow) => {
-  const content = {
-    tableName: row.table_name,
-    operation: row.op,
-    pk: row.pk,
-    payloadJson: row.payload_json,
-    clock: row.clock,
-    hlc: row.hlc,
-    deviceId: row.device_id,
-  }
-  return [row.op_id, row.server_version, contentHash(content).toString('hex'), row.created_at]
-}
+const remembered = (row: AgedRow) => [
+  row.op_id,
+  row.server_version,
+  contentHash(contentOf(row.op_id, row)).toString('hex'),
+  row.created_at,
+]
 
 const trimStep = (step: Step) => {
   const { connection, workspaceId, cutoff } = step
   const slowest = slowestCursor(step)
   if (slowest === null) return { removed: 0, done: true }
-  const front = connection.all<LogRow>(retentionSql.frontOfLog, workspaceId, slowest)
+  const front = connection.all<AgedRow>(retentionSql.frontOfLog, workspaceId, slowest)
   const young = front.findIndex((row) => row.created_at >= cutoff)
   const old = young === -1 ? front : front.slice(0, young)
   const last = old.at(-1)
