@@ -5,6 +5,7 @@
  */
 import { SqlClient } from '@effect/sql'
 import { Effect } from 'effect'
+import { setAside } from './legacy/setAside.js'
 
 const statements = [
   `CREATE TABLE users (
@@ -41,6 +42,7 @@ const statements = [
 ]
 
 export default Effect.gen(function* () {
+  yield* setAside
   const sql = yield* SqlClient.SqlClient
   yield* Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
 })

@@ -1,8 +1,6 @@
 /**
  * Opens the database for the first time, on @effect/sql, and runs the pending migrations in one immediate transaction.
  */
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
 import * as Reactivity from '@effect/experimental/Reactivity'
 import * as Migrator from '@effect/sql/Migrator'
 import * as SqlClient from '@effect/sql/SqlClient'
@@ -13,8 +11,9 @@ import { Context, Effect, Exit, Layer, Option } from 'effect'
 import { migrations } from '../../migrations/index.js'
 import { ProviderConfig } from '../services/ProviderConfig.js'
 import { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
-import { type DatabaseOpenError, StorageError } from '../services/StorageError.js'
+import { DatabaseOpenError, type StorageError } from '../services/StorageError.js'
 import { syncedTables } from '../services/SyncDomain.js'
+import { prepareFile } from './databaseFile.js'
 import {
   all,
   knownMigrations,
@@ -23,7 +22,7 @@ import {
   newestKnown,
   refuseNewer,
 } from './schemaVersion.js'
-import { openError, rootMessage, toStorageError } from './sqliteErrors.js'
+import { isStorageFault, openError, rootMessage, toStorageError } from './sqliteErrors.js'
 
 /**
  * The migrated database, if it has no file: a database in memory is gone with the connection that made it, so its bytes are
@@ -47,12 +46,15 @@ const requiredTables = [
   ...syncedTables.map((table) => `s_${table}`),
 ]
 
+/** A full disk and the like are no fault of the migration: the same start may succeed later. */
 const migrationFailed = (error: Migrator.MigrationError) =>
-  new SchemaError({
-    reason: 'failed',
-    detail: `${error.message}: ${rootMessage(error.cause)}`,
-    cause: error,
-  })
+  error.cause instanceof SqlError && isStorageFault(error.cause)
+    ? error.cause
+    : new SchemaError({
+        reason: 'failed',
+        detail: `${error.message}: ${rootMessage(error.cause)}`,
+        cause: error,
+      })
 
 /**
  * The library skips an id below the newest applied one, and takes any failure to write its table for another process at
@@ -107,8 +109,8 @@ const migrate = Effect.gen(function* () {
   const { dbPath } = yield* ProviderConfig
   if (dbPath !== ':memory:') {
     yield* Effect.try({
-      try: () => mkdirSync(dirname(dbPath), { recursive: true }),
-      catch: openError(dbPath),
+      try: () => prepareFile(dbPath),
+      catch: (error) => (error instanceof DatabaseOpenError ? error : openError(dbPath)(error)),
     })
   }
   // The client opens the file in its constructor and reports what goes wrong there as a defect.

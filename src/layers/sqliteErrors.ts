@@ -7,6 +7,8 @@ import { DatabaseOpenError, StorageError, type StorageReason } from '../services
 const reasons: ReadonlyArray<readonly [prefix: string, reason: StorageReason]> = [
   ['SQLITE_BUSY', 'busy'],
   ['SQLITE_LOCKED', 'busy'],
+  // Processes that open the write-ahead log at the same moment.
+  ['SQLITE_PROTOCOL', 'busy'],
   ['SQLITE_FULL', 'full'],
   ['SQLITE_READONLY', 'readonly'],
   ['SQLITE_PERM', 'readonly'],
@@ -53,18 +55,34 @@ const storageReason = (error: unknown): StorageReason => {
   return reasons.find(([prefix]) => code.startsWith(prefix))?.[1] ?? 'other'
 }
 
+/** Whether the file or its disk is at fault, and not the statement or its data. */
+export const isStorageFault = (error: unknown): boolean =>
+  !['other', 'constraint', 'closed'].includes(storageReason(error))
+
 export const toStorageError =
   (operation: string) =>
   (cause: unknown): StorageError =>
     new StorageError({ operation, reason: storageReason(cause), cause })
 
+const openDetail = (cause: unknown): string => {
+  const code = sqliteCode(cause)
+  if (code === 'SQLITE_NOTADB') {
+    return 'the file is not an SQLite database; set OR3_SQLITE_DB_PATH to another path'
+  }
+  switch (storageReason(cause)) {
+    case 'corrupt':
+      return 'the file is damaged or incomplete; restore a backup'
+    case 'busy':
+      return 'another process holds its lock; stop that process or start again later'
+    case 'full':
+      return 'the disk is full; free some space and start again'
+    default:
+      return `${rootMessage(cause)}; check OR3_SQLITE_DB_PATH and the permissions of the file and its folder`
+  }
+}
+
 /** Why a database could not be opened, and what to do. */
 export const openError =
   (path: string) =>
-  (cause: unknown): DatabaseOpenError => {
-    const detail =
-      sqliteCode(cause) === 'SQLITE_NOTADB'
-        ? 'the file is not an SQLite database; set OR3_SQLITE_DB_PATH to another path'
-        : `${rootMessage(cause)}; check OR3_SQLITE_DB_PATH and the permissions of the file and its folder`
-    return new DatabaseOpenError({ path, detail, cause })
-  }
+  (cause: unknown): DatabaseOpenError =>
+    new DatabaseOpenError({ path, detail: openDetail(cause), cause })

@@ -133,6 +133,9 @@ suite('pull', (subject) => {
   it('shows nothing of another workspace', async () => {
     await fill(subject(), 3, 'messages', 'w2')
     expect(await pull(subject())).toEqual({ changes: [], nextCursor: 0, hasMore: false })
+    await fill(subject(), 2, 'threads')
+    expect((await pull(subject())).changes.map(({ tableName }) => tableName)).toEqual(['threads', 'threads'])
+    expect((await pull(subject(), { tables: ['messages'] })).changes).toEqual([])
   })
 
   it('reaches the end by any page size, seeing every version once', async () => {

@@ -1,0 +1,93 @@
+/**
+ * Looks at the database file and its folder before SQLite does.
+ *
+ * SQLite says "unable to open database file" for most of what can be wrong, opens a file that it may not write without a word,
+ * and takes a last page that was cut off for one that ends in zeros. Nothing here touches the file.
+ */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DatabaseOpenError } from '../services/StorageError.js'
+
+const codeOf = (error: unknown) => String((error as { readonly code?: unknown }).code)
+
+/** Whom an operator has to give a permission to. */
+const thisUser = () => {
+  const id = process.getuid?.()
+  return id === undefined ? 'this user' : `this user (uid ${id})`
+}
+
+const denied = (error: unknown, whatToGive: string) =>
+  codeOf(error) === 'EROFS' ? 'the file system is read-only; remount it or use another' : whatToGive
+
+/** The folder's journals make it as needful of permission as the file. */
+const checkFolder = (folder: string): string | undefined => {
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (error) {
+    return codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR'
+      ? `a part of ${folder} is a file and no folder; set OR3_SQLITE_DB_PATH to another path`
+      : denied(
+          error,
+          `its folder cannot be made (${codeOf(error)}); make ${folder} and give ${thisUser()} write permission on it`,
+        )
+  }
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    return denied(error, `give ${thisUser()} write permission on the folder ${folder}`)
+  }
+  return undefined
+}
+
+const pageSizeOf = (path: string): number | undefined => {
+  const header = Buffer.alloc(18)
+  const file = openSync(path, 'r')
+  try {
+    readSync(file, header, 0, header.length, 0)
+  } finally {
+    closeSync(file)
+  }
+  if (header.toString('latin1', 0, 16) !== 'SQLite format 3\0') return undefined
+  const size = header.readUInt16BE(16)
+  return size === 1 ? 65_536 : size
+}
+
+const checkFile = (path: string): string | undefined => {
+  // A process that died or is at work may have left a page half-written; its journal then completes it.
+  const hasJournal = ['-wal', '-journal'].some((suffix) => existsSync(path + suffix))
+  const { size } = statSync(path)
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+  } catch (error) {
+    return denied(error, `give ${thisUser()} read and write permission on the file`)
+  }
+  const pageSize = pageSizeOf(path)
+  return pageSize !== undefined && !hasJournal && size % pageSize !== 0
+    ? 'the file is incomplete: its last page is cut off; restore a backup'
+    : undefined
+}
+
+const isFolder = (path: string) => {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+/** Makes the folder if need be. Throws a `DatabaseOpenError` that says what to do. */
+export const prepareFile = (path: string): void => {
+  const detail = isFolder(path)
+    ? `it is a folder; set OR3_SQLITE_DB_PATH to a file, such as ${join(path, 'or3-sync.db')}`
+    : (checkFolder(dirname(path)) ?? (existsSync(path) ? checkFile(path) : undefined))
+  if (detail !== undefined) throw new DatabaseOpenError({ path, detail })
+}
