@@ -57,6 +57,9 @@ export const openFloor = (file) => {
        op_id = excluded.op_id, server_version = excluded.server_version, deleted_at = excluded.deleted_at`,
   )
 
+  const hasTombstones = prepare(`SELECT 1 FROM tombstones WHERE workspace_id = ? LIMIT 1`)
+  const revive = prepare(`DELETE FROM tombstones WHERE workspace_id = ? AND table_name = ? AND pk = ?`)
+
   const push = database.transaction((workspaceId, ops, now) => {
     const fresh = []
     const results = []
@@ -87,6 +90,7 @@ export const openFloor = (file) => {
     if (fresh.length === 0) return { results, serverVersion: highWatermark.get(workspaceId)?.value ?? 0 }
     const { value } = allocate.get(workspaceId, fresh.length)
     let version = value - fresh.length
+    let buried = hasTombstones.get(workspaceId) !== undefined
     for (const [op, payload, result] of fresh) {
       const { clock, hlc, deviceId, opId } = op.stamp
       const deleted = op.operation === 'delete' ? 1 : 0
@@ -121,7 +125,10 @@ export const openFloor = (file) => {
       if (!result.applied) {
         const row = winner[op.tableName].get(workspaceId, op.pk)
         if (row.data_json !== null) result.payload = JSON.parse(row.data_json)
-      } else if (deleted) bury.run(workspaceId, op.tableName, op.pk, clock, hlc, opId, version, now)
+      } else if (deleted) {
+        bury.run(workspaceId, op.tableName, op.pk, clock, hlc, opId, version, now)
+        buried = true
+      } else if (buried) revive.run(workspaceId, op.tableName, op.pk)
     }
     return { results, serverVersion: value }
   })

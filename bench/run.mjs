@@ -48,6 +48,7 @@ const openBoth = async (folder) => {
   return {
     user,
     file,
+    floorFile,
     ours: {
       push: (workspaceId, ops) => syncGateway.push({}, { ...scope(workspaceId), ops }),
       pull: (workspaceId, cursor, limit, tables) =>
@@ -194,6 +195,30 @@ const growth = async (both) => {
   results.push({ name: 'growth', ours: own, floor: floors })
 }
 
+/** The same calls must have left the same rows, tombstones and log behind, or the floor is no floor. */
+const assertSameState = (both) => {
+  const [mine, floors] = [both.file, both.floorFile].map((file) => {
+    const database = new Sqlite(file, { readonly: true })
+    const of = (sql) => database.prepare(sql).raw().all()
+    const state = ['messages', 'threads', 'projects'].map((table) =>
+      of(
+        `SELECT pk, data_json, clock, hlc, op_id, server_version, deleted FROM s_${table} WHERE workspace_id = 'bench' ORDER BY pk`,
+      ),
+    )
+    state.push(
+      of(
+        `SELECT table_name, pk, clock, hlc, op_id, server_version FROM tombstones WHERE workspace_id = 'bench' ORDER BY table_name, pk`,
+      ),
+    )
+    state.push(
+      of(`SELECT server_version, op_id FROM change_log WHERE workspace_id = 'bench' ORDER BY server_version`),
+    )
+    database.close()
+    return JSON.stringify(state)
+  })
+  if (mine !== floors) throw new Error('the floor ends in another state than the package')
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'or3-bench-'))
 try {
   const sqlite = new Sqlite(':memory:').prepare('SELECT sqlite_version()').pluck().get()
@@ -211,6 +236,7 @@ try {
       workload.target,
     )
   }
+  assertSameState(both)
   await stalls(both)
   await afterTrim(both)
   await growth(both)

@@ -114,22 +114,20 @@ const make = Effect.gen(function* () {
     getOrCreateDefaultWorkspace,
 
     getWorkspaceRole: (request) =>
-      Effect.gen(function* () {
-        const { userId, workspaceId } = yield* checkMembership(request)
-        const row = yield* database.direct('find role', (connection) =>
-          connection.first<{ role: Role }>(workspaceSql.role, workspaceId, userId),
-        )
-        return row?.role ?? null
-      }),
+      Effect.flatMap(checkMembership(request), ({ userId, workspaceId }) =>
+        database.direct(
+          'find role',
+          (connection) =>
+            connection.first<{ role: Role }>(workspaceSql.role, workspaceId, userId)?.role ?? null,
+        ),
+      ),
 
     listUserWorkspaces: (id) =>
-      Effect.gen(function* () {
-        const userId = yield* checkId('user id', id)
-        const rows = yield* database.direct('list workspaces', (connection) =>
-          connection.all<ListedRow>(workspaceSql.list, userId),
-        )
-        return rows.map(summary)
-      }),
+      Effect.flatMap(checkId('user id', id), (userId) =>
+        database.direct('list workspaces', (connection) =>
+          connection.all<ListedRow>(workspaceSql.list, userId).map(summary),
+        ),
+      ),
 
     createWorkspace: (request) =>
       Effect.gen(function* () {

@@ -76,6 +76,11 @@ const openDetail = (cause: unknown): string => {
       return 'another process holds its lock; stop that process or start again later'
     case 'full':
       return 'the disk is full; free some space and start again'
+    case 'io':
+      if (code?.startsWith('SQLITE_IOERR') === true) {
+        return `${rootMessage(cause)}; check the disk and its free space`
+      }
+    // fallthrough: SQLite has one code for all that hinders it to open a file.
     default:
       return `${rootMessage(cause)}; check OR3_SQLITE_DB_PATH and the permissions of the file and its folder`
   }

@@ -79,7 +79,7 @@ export const openProvider = ({
   }
 
   const { context } = started.value
-  const runPromiseExit = Runtime.runPromiseExit(started.value)
+  const runFork = Runtime.runFork(started.value)
   const runSync = Runtime.runSync(started.value)
   /** The caller's mistakes are the caller's to know; ours are the operator's. */
   const logFault = (cause: Cause.Cause<ServiceError>) => {
@@ -92,17 +92,22 @@ export const openProvider = ({
   }
   const running = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
+  /** Most calls end at once, since the driver is synchronous; the others are waited for, and by `close` too. */
+  const exitOf = <A>(
+    effect: Effect.Effect<A, ServiceError>,
+  ): Exit.Exit<A, ServiceError> | Promise<Exit.Exit<A, ServiceError>> => {
+    const fiber = runFork(effect)
+    const ended = fiber.unsafePoll()
+    if (ended !== null) return ended
+    const promise = new Promise<Exit.Exit<A, ServiceError>>((resolve) => fiber.addObserver(resolve))
+    running.add(promise)
+    return promise.finally(() => running.delete(promise))
+  }
   const run = async <A>(effect: Effect.Effect<A, ServiceError>): Promise<A> => {
     if (closing !== undefined) throw shuttingDown()
-    const promise = runPromiseExit(effect)
-    running.add(promise)
-    try {
-      const exit = await promise
-      if (Exit.isFailure(exit)) logFault(exit.cause)
-      return unwrap(exit)
-    } finally {
-      running.delete(promise)
-    }
+    const exit = await exitOf(effect)
+    if (Exit.isFailure(exit)) logFault(exit.cause)
+    return unwrap(exit)
   }
   return {
     workspaceStore: workspaceStore(Context.get(context, WorkspaceStore), run),

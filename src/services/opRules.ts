@@ -22,12 +22,15 @@ export interface CheckedOp {
 
 type JsonObject = Record<string, unknown>
 
-const unstorable = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
 const printableAscii = /^[\x20-\x7e]+$/
 
 /** Whether SQLite's text functions return the string as it was: 1..256 characters, no NUL, no lone surrogate. */
 export const isStorableId = (value: unknown): value is string =>
-  typeof value === 'string' && value.length > 0 && value.length <= limits.idLength && !unstorable.test(value)
+  typeof value === 'string' &&
+  value.length > 0 &&
+  value.length <= limits.idLength &&
+  value.isWellFormed() &&
+  !value.includes('\0')
 
 /** Whether the string compares alike in SQLite and here: 1..256 characters of printable ASCII. */
 export const isAsciiId = (value: unknown): value is string =>

@@ -51,12 +51,16 @@ export const checkIdentity = (identity: unknown) => {
   })
 }
 
-export const checkMembership = (request: unknown) => {
+/** Asked for by every request of a session, hence without the comforts of `Either.all`. */
+export const checkMembership = (
+  request: unknown,
+): Checked<{ readonly userId: string; readonly workspaceId: string }> => {
   const { userId, workspaceId } = fields(request)
-  return Either.all({
-    userId: checkId('user id', userId),
-    workspaceId: checkId('workspace id', workspaceId),
-  })
+  const user = checkId('user id', userId)
+  if (Either.isLeft(user)) return Either.left(user.left)
+  const workspace = checkId('workspace id', workspaceId)
+  if (Either.isLeft(workspace)) return Either.left(workspace.left)
+  return Either.right({ userId: user.right, workspaceId: workspace.right })
 }
 
 export const checkMember = (request: unknown) => {
