@@ -8,11 +8,11 @@ import { Clock, Context, Deferred, Effect, Either, FiberId, Layer, Schedule } fr
 import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
 import { DatabaseOpenError, StorageError } from '../services/StorageError.js'
 import { type Connection, makeConnection, transaction } from './connection.js'
-import { leapIfRestored, noteVersions } from './leap.js'
+import { leapIfRestored, noteExtent } from './leap.js'
 import { SchemaMigrator } from '../services/SchemaMigrator.js'
 import { SchemaImage } from './SchemaMigrator.js'
 import { epochSeconds } from './time.js'
-import { isDriverError, openError, sqliteCode, toStorageError } from './sqliteErrors.js'
+import { isDriverError, openError, rootMessage, sqliteCode, toStorageError } from './sqliteErrors.js'
 
 /** How long a lock held by another process is waited for. */
 const lockPatienceMillis = 5_000
@@ -87,7 +87,7 @@ const make = Effect.gen(function* () {
   const settings = yield* ProviderConfig
   const image = yield* SchemaImage
   const connection = makeConnection(yield* open(settings, image))
-  if (image === undefined) yield* watchVersions(connection, settings.dbPath)
+  if (image === undefined) yield* watchExtent(connection, settings.dbPath)
   // From now on SQLite's own waiting would block the event loop: a schedule waits instead.
   connection.all('PRAGMA busy_timeout = 0')
   const inLine = makeLine()
@@ -119,24 +119,30 @@ const restored = 'the database seems to be a restored backup: all devices will p
 const noteMillis = 1_000
 
 /** Recognises a restored backup, and from then on notes what the next start needs to recognise one. */
-const watchVersions = (connection: Connection, dbPath: string) =>
+const watchExtent = (connection: Connection, dbPath: string) =>
   Effect.gen(function* () {
     const { appliedAtStart } = yield* SchemaMigrator
     const now = yield* epochSeconds
-    if (appliedAtStart.length === 0) {
-      const isRestored = yield* Effect.try({
-        try: () => leapIfRestored(connection, dbPath, now),
-        catch: openError(dbPath),
-      })
-      if (isRestored) yield* Effect.logWarning(restored)
+    const leapt = yield* Effect.try({
+      try: () => leapIfRestored(connection, dbPath, { now, upgraded: appliedAtStart.length > 0 }),
+      catch: openError(dbPath),
+    })
+    if (leapt) yield* Effect.logWarning(restored)
+    let last: string | undefined
+    /** A disk that refuses must not stop a server; the next start then may take its database for an older one. */
+    const note = () => {
+      try {
+        last = noteExtent(connection, dbPath, last)
+        return undefined
+      } catch (error) {
+        return rootMessage(error)
+      }
     }
-    const note = () => noteVersions(connection, dbPath)
+    const refusal = note()
+    if (refusal !== undefined) yield* Effect.logWarning(`cannot write ${dbPath}-seen: ${refusal}`)
     yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        note()
-        // Must not keep a program alive that forgot to close.
-        return setInterval(note, noteMillis).unref()
-      }),
+      // Must not keep a program alive that forgot to close.
+      Effect.sync(() => setInterval(note, noteMillis).unref()),
       (timer) =>
         Effect.sync(() => {
           clearInterval(timer)

@@ -71,6 +71,9 @@ const positiveDuration = (value: string): Duration.Duration | undefined =>
     Option.getOrUndefined,
   )
 
+/** Longer ones are beyond the timers of Node. */
+const longestInterval = Duration.days(24)
+
 const defaultRetention = Duration.days(30)
 
 const durationRule = 'only a duration such as "90 minutes", "1 hour" or "30 days"'
@@ -126,9 +129,11 @@ const settings: Config.Config<ProviderSettings> = Config.all({
     Option.none<Duration.Duration>(),
     (value) => {
       const interval = positiveDuration(value)
-      return interval && Option.some(interval)
+      return interval && Duration.lessThanOrEqualTo(interval, longestInterval)
+        ? Option.some(interval)
+        : undefined
     },
-    durationRule,
+    `${durationRule}, up to 24 days`,
   ),
   gcRetention: parsed('OR3_SQLITE_GC_RETENTION', defaultRetention, positiveDuration, durationRule),
 }).pipe(Config.map(({ location, ...pragmas }) => ({ ...location, ...pragmas })))

@@ -13,7 +13,7 @@ import { ProviderConfig } from '../services/ProviderConfig.js'
 import { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
 import { DatabaseOpenError, type StorageError } from '../services/StorageError.js'
 import { syncedTables } from '../services/SyncDomain.js'
-import { prepareFile } from './databaseFile.js'
+import { prepareFile, settledSize } from './databaseFile.js'
 import {
   all,
   knownMigrations,
@@ -104,6 +104,17 @@ const immediately = <A, E>(connection: Connection, body: Effect.Effect<A, E>) =>
     return yield* exit
   })
 
+/** SQLite takes a last page that was cut off for one that ends in zeros. */
+const refuseIncomplete = (connection: Connection, path: string, size: number) =>
+  Effect.flatMap(all<{ page_size: number }>(connection, 'PRAGMA page_size'), ([row]) =>
+    size % row!.page_size === 0
+      ? Effect.void
+      : new DatabaseOpenError({
+          path,
+          detail: 'the file is incomplete: its last page is cut off; restore a backup',
+        }),
+  )
+
 /** Uses SQLite's own busy timeout of five seconds: a start may block the event loop. */
 const migrate = Effect.gen(function* () {
   const { dbPath } = yield* ProviderConfig
@@ -113,6 +124,8 @@ const migrate = Effect.gen(function* () {
       catch: (error) => (error instanceof DatabaseOpenError ? error : openError(dbPath)(error)),
     })
   }
+  // SQLite makes a journal as soon as it looks.
+  const size = dbPath === ':memory:' ? 0 : settledSize(dbPath)
   // The client opens the file in its constructor and reports what goes wrong there as a defect.
   const client = yield* SqliteClient.make({ filename: dbPath, disableWAL: true }).pipe(
     Effect.catchAllDefect((defect) => Effect.fail(openError(dbPath)(defect))),
@@ -124,6 +137,7 @@ const migrate = Effect.gen(function* () {
         const applied = yield* refuseNewer(connection).pipe(
           Effect.catchTag('SqlError', (error) => Effect.fail(openError(dbPath)(error))),
         )
+        yield* refuseIncomplete(connection, dbPath, size)
         if (applied.id === newestKnown.id) return yield* Effect.as(verify(connection), [])
         // Adopting a legacy database renames tables that foreign ones refer to. Inside a transaction it has no effect.
         yield* all(connection, 'PRAGMA foreign_keys = OFF')

@@ -1,7 +1,7 @@
 /**
  * Upkeep on SQLite, and the schedule that runs it inside the server.
  */
-import { Duration, Effect, Layer, Option } from 'effect'
+import { Duration, Effect, Layer, Option, Schedule } from 'effect'
 import { ProviderConfig } from '../services/ProviderConfig.js'
 import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
 import { Database } from './Database.js'
@@ -67,11 +67,18 @@ const round = (retention: Duration.Duration) =>
     ),
   )
 
-/** Runs upkeep every `gcInterval` of the settings while the layer lives; does nothing without one. */
+const firstRound = Duration.minutes(5)
+
+/** Runs upkeep soon after the start, and then every `gcInterval` of the settings while the layer lives; does nothing without one. */
 export const layerSchedule: Layer.Layer<never, never, Upkeep | ProviderConfig> = Layer.scopedDiscard(
   Effect.gen(function* () {
     const { gcInterval, gcRetention } = yield* ProviderConfig
     if (Option.isNone(gcInterval)) return
-    yield* round(gcRetention).pipe(Effect.delay(gcInterval.value), Effect.forever, Effect.forkScoped)
+    const interval = gcInterval.value
+    // A server that is restarted every day must get to it as well.
+    yield* Effect.sleep(Duration.min(interval, firstRound)).pipe(
+      Effect.zipRight(Effect.repeat(round(gcRetention), Schedule.spaced(interval))),
+      Effect.forkScoped,
+    )
   }),
 )

@@ -2,18 +2,10 @@
  * Looks at the database file and its folder before SQLite does.
  *
  * SQLite says "unable to open database file" for most of what can be wrong, opens a file that it may not write without a word,
- * and takes a last page that was cut off for one that ends in zeros. Nothing here touches the file.
+ * and takes a last page that was cut off for one that ends in zeros. Nothing here opens the file: closing it again would drop the
+ * locks that SQLite holds on it in this process, if it is open already.
  */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  statSync,
-} from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseOpenError } from '../services/StorageError.js'
 
@@ -48,32 +40,20 @@ const checkFolder = (folder: string): string | undefined => {
   return undefined
 }
 
-const pageSizeOf = (path: string): number | undefined => {
-  const header = Buffer.alloc(18)
-  const file = openSync(path, 'r')
-  try {
-    readSync(file, header, 0, header.length, 0)
-  } finally {
-    closeSync(file)
-  }
-  if (header.toString('latin1', 0, 16) !== 'SQLite format 3\0') return undefined
-  const size = header.readUInt16BE(16)
-  return size === 1 ? 65_536 : size
-}
-
 const checkFile = (path: string): string | undefined => {
-  // A process that died or is at work may have left a page half-written; its journal then completes it.
-  const hasJournal = ['-wal', '-journal'].some((suffix) => existsSync(path + suffix))
-  const { size } = statSync(path)
   try {
     accessSync(path, constants.R_OK | constants.W_OK)
+    return undefined
   } catch (error) {
     return denied(error, `give ${thisUser()} read and write permission on the file`)
   }
-  const pageSize = pageSizeOf(path)
-  return pageSize !== undefined && !hasJournal && size % pageSize !== 0
-    ? 'the file is incomplete: its last page is cut off; restore a backup'
-    : undefined
+}
+
+/** The size of a file that must consist of whole pages; 0 for one that is new, or that a journal completes. */
+export const settledSize = (path: string): number => {
+  // A process that died or is at work may have left a page half-written.
+  const hasJournal = ['-wal', '-journal'].some((suffix) => existsSync(path + suffix))
+  return existsSync(path) && !hasJournal ? statSync(path).size : 0
 }
 
 const isFolder = (path: string) => {

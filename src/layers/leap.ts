@@ -1,28 +1,24 @@
 /**
  * Leaps on SQLite, and how a server notices at start that its database is older than it was.
  *
- * Beside the database file lies `<file>-seen`, with the number of versions that the database had when last looked at. A
- * database with fewer was restored from a backup; so probably was one that lies beside no such file. What this misses (a
+ * Beside the database file lies `<file>-seen`: how many versions the database had when last looked at, and the highest version
+ * and clock base among its workspaces. A database with fewer versions was restored from a backup (or lost its last
+ * transactions in a power cut, which comes to the same); so perhaps was one that lies beside no such file. What this misses (a
  * copy of the whole folder was restored) shows when a device comes with a cursor from before.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs'
 import { Either } from 'effect'
-import { leapSize } from '../services/epochs.js'
+import { leapOver } from '../services/epochs.js'
 import { syncedTables } from '../services/SyncDomain.js'
 import { type Connection, transaction } from './connection.js'
 import { positionOf, unbornWorkspace } from './position.js'
 
-/** One statement per table that holds versions of rows. */
-const shift = (table: string, assignments: string) =>
-  `UPDATE ${table} SET server_version = server_version + ${leapSize}${assignments} WHERE workspace_id = ?`
-
-const versioned = [...syncedTables.map((table) => `s_${table}`), 'tombstones']
-
 export const leapSql = {
-  shift: versioned.map((table) => shift(table, '')),
-  /** Every row becomes a newer revision than any that a device can hold. */
-  assert: versioned.map((table) =>
-    shift(table, `, clock = min(clock + ${leapSize}, ${Number.MAX_SAFE_INTEGER})`),
+  rows: [...syncedTables.map((table) => `s_${table}`), 'tombstones'].map(
+    (table) => `
+      UPDATE ${table} SET server_version = server_version + :versions,
+        clock = min(clock + :clocks, ${Number.MAX_SAFE_INTEGER})
+      WHERE workspace_id = :workspaceId`,
   ),
   workspaces: `SELECT workspace_id AS id FROM server_version_counter WHERE workspace_id <> ?`,
   /** Log entries keep their versions, now below the floor: they serve to recognise replays until they are trimmed. */
@@ -32,77 +28,99 @@ export const leapSql = {
     ON CONFLICT (workspace_id) DO UPDATE SET
       value = excluded.value, trimmed_version = excluded.trimmed_version, leapt_at = excluded.leapt_at,
       clock_base = excluded.clock_base`,
+  extent: `
+    SELECT coalesce(sum(value), 0) AS total, coalesce(max(value), 0) AS highest,
+      coalesce(max(clock_base), 0) AS clockBase
+    FROM server_version_counter`,
 }
 
-const totalSql = `SELECT coalesce(sum(value), 0) AS total FROM server_version_counter`
+/** What a database holds, or held when last looked at. */
+interface Extent {
+  /** Versions of all workspaces together. */
+  readonly total: number
+  /** The highest high watermark. */
+  readonly highest: number
+  readonly clockBase: number
+}
 
 /**
- * Lets a workspace leap; within a transaction. `now` in epoch seconds.
+ * Lets a workspace leap over a version; within a transaction. `now` in epoch seconds.
  *
- * `assert` raises the clocks as well, see `rebasedClock`; only for a restore that the server itself is sure of.
+ * With `overClocks` its clocks rise as well, above those of that clock base, see `rebasedClock`; only for a restore that the
+ * server itself is sure of.
  */
 export const leap = (
   connection: Connection,
   workspaceId: string,
   now: number,
-  rows: 'shift' | 'assert' = 'shift',
+  overVersion: number,
+  overClocks?: number,
 ): void => {
   const { version, clockBase } = positionOf(connection, workspaceId)
-  for (const sql of leapSql[rows]) connection.run(sql, workspaceId)
+  const versions = leapOver(overVersion, version)
+  const clocks = overClocks === undefined ? 0 : leapOver(overClocks, clockBase)
+  for (const sql of leapSql.rows) connection.run(sql, { workspaceId, versions, clocks })
   connection.run(leapSql.counter, {
     workspaceId,
-    version: version + leapSize,
-    clockBase: clockBase + (rows === 'assert' ? leapSize : 0),
+    version: version + versions,
+    clockBase: clockBase + clocks,
     now,
   })
 }
 
-const seenFile = (dbPath: string) => `${dbPath}-seen`
+/** Beside the file itself, whatever links lead to it. */
+const noteOf = (dbPath: string) => `${realpathSync(dbPath)}-seen`
 
-const versionsOf = (connection: Connection): number => connection.first<{ total: number }>(totalSql)!.total
+const extentOf = (connection: Connection): Extent => connection.first<Extent>(leapSql.extent)!
 
-/** Undefined when there is no such file, or nothing readable in it. */
-const versionsSeen = (dbPath: string): number | undefined => {
+/** Undefined when there is no such note, or nothing readable in it. A single number is taken for the total. */
+const lastSeen = (dbPath: string): Extent | undefined => {
   try {
-    const seen = Number(readFileSync(seenFile(dbPath), 'utf8'))
-    return Number.isSafeInteger(seen) ? seen : undefined
+    const note = readFileSync(noteOf(dbPath), 'utf8').trim()
+    if (!/^\d+( \d+ \d+)?$/.test(note)) return undefined
+    const [total = 0, highest = 0, clockBase = 0] = note.split(' ').map(Number)
+    return { total, highest, clockBase }
   } catch {
     return undefined
   }
 }
 
-/** Notes how many versions the database has. A disk that refuses costs nothing but this note. */
-export const noteVersions = (connection: Connection, dbPath: string): void => {
-  try {
-    const total = versionsOf(connection)
-    if (total === versionsSeen(dbPath)) return
-    const draft = `${seenFile(dbPath)}.${process.pid}`
-    writeFileSync(draft, `${total}\n`)
-    renameSync(draft, seenFile(dbPath))
-  } catch {}
+/** Notes what the database holds; gives the note, and writes it only if it differs from the last one. */
+export const noteExtent = (connection: Connection, dbPath: string, last?: string): string => {
+  const { total, highest, clockBase } = extentOf(connection)
+  const note = `${total} ${highest} ${clockBase}\n`
+  if (note !== last) {
+    const file = noteOf(dbPath)
+    writeFileSync(`${file}.draft`, note)
+    renameSync(`${file}.draft`, file)
+  }
+  return note
 }
 
-/** What has to be done about a database: nothing, a leap in case it was restored, or one because it was. */
-const diagnose = (connection: Connection, dbPath: string): 'shift' | 'assert' | undefined => {
-  const total = versionsOf(connection)
-  const seen = versionsSeen(dbPath)
-  if (seen === undefined) return total === 0 ? undefined : 'shift'
-  return seen > total ? 'assert' : undefined
-}
-
-/** Lets every workspace of a restored database leap, in one transaction; tells whether it was. `now` in epoch seconds. */
-export const leapIfRestored = (connection: Connection, dbPath: string, now: number): boolean => {
-  if (diagnose(connection, dbPath) === undefined) return false
+/**
+ * Lets every workspace of a restored database leap, in one transaction; tells whether it did. `now` in epoch seconds.
+ * `upgraded`: this start changed the schema, so a missing note says nothing.
+ */
+export const leapIfRestored = (
+  connection: Connection,
+  dbPath: string,
+  { now, upgraded }: { readonly now: number; readonly upgraded: boolean },
+): boolean => {
+  const seen = lastSeen(dbPath)
+  const isOlder = () => {
+    const { total } = extentOf(connection)
+    return seen === undefined ? total > 0 && !upgraded : seen.total > total
+  }
+  if (!isOlder()) return false
   return Either.getOrThrow(
     transaction('BEGIN IMMEDIATE', (connection) => {
       // Another process may have come first.
-      const rows = diagnose(connection, dbPath)
-      if (rows === undefined) return Either.right(false)
-      const workspaces = connection.all<{ id: string }>(leapSql.workspaces, unbornWorkspace)
-      for (const { id } of workspaces) leap(connection, id, now, rows)
+      if (!isOlder()) return Either.right(false)
+      const { highest, clockBase } = seen ?? { highest: 0, clockBase: undefined }
+      const leapOne = (id: string) => leap(connection, id, now, highest, clockBase)
+      for (const { id } of connection.all<{ id: string }>(leapSql.workspaces, unbornWorkspace)) leapOne(id)
       // Those that the backup does not know yet begin above what devices remember of them.
-      leap(connection, unbornWorkspace, now, rows)
-      noteVersions(connection, dbPath)
+      leapOne(unbornWorkspace)
       return Either.right(true)
     })(connection),
   )

@@ -6,8 +6,14 @@
  */
 import { Effect, Either } from 'effect'
 import { isFromBeforeRestore } from '../services/epochs.js'
-import { checkPull } from '../services/requests.js'
-import { type Operation, type SyncChange, type SyncedTable, syncedTables } from '../services/SyncDomain.js'
+import { checkPull, pageLength } from '../services/requests.js'
+import {
+  limits,
+  type Operation,
+  type SyncChange,
+  type SyncedTable,
+  syncedTables,
+} from '../services/SyncDomain.js'
 import type { GatewayError, PullPage, PullRequest } from '../services/SyncGateway.js'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
@@ -75,22 +81,44 @@ const toChanges = (rows: ReadonlyArray<PageRow>): ReadonlyArray<SyncChange> => {
 
 type CheckedPull = Either.Either.Right<ReturnType<typeof checkPull>>
 
-const readPage = (
-  { workspaceId, userId, cursor, limit, tables }: CheckedPull,
-  connection: Connection,
-): PullPage => {
-  const { version, floor } = positionOf(connection, workspaceId)
-  const rows = connection.values(pullSql.page(tables, cursor < floor), {
-    workspaceId,
-    cursor,
-    floor,
-    logCursor: Math.max(cursor, floor),
-    wanted: limit + 1,
-    userId: userId ?? null,
-  }) as unknown as ReadonlyArray<PageRow>
-  const hasMore = rows.length > limit
-  const changes = toChanges(hasMore ? rows.slice(0, limit) : rows)
-  return { changes, nextCursor: hasMore ? changes[limit - 1]!.serverVersion : version, hasMore }
+/** Rows read at once: so many payloads of the greatest size are what a page may hold anyway. */
+const chunk = Math.floor(limits.pageBytes / limits.payloadBytes) * 4
+
+/** One row more than the page holds, or all there are. */
+const readRows = (checked: CheckedPull, connection: Connection, floor: number): ReadonlyArray<PageRow> => {
+  const { workspaceId, userId, limit, tables } = checked
+  const rows: Array<PageRow> = []
+  let bytes = 0
+  for (let cursor = checked.cursor; rows.length <= limit && bytes <= limits.pageBytes;) {
+    const wanted = Math.min(limit + 1 - rows.length, chunk)
+    const more = connection.values(pullSql.page(tables, cursor < floor), {
+      workspaceId,
+      cursor,
+      floor,
+      logCursor: Math.max(cursor, floor),
+      wanted,
+      userId: userId ?? null,
+    }) as unknown as ReadonlyArray<PageRow>
+    for (const row of more) {
+      rows.push(row)
+      bytes += row[4]?.length ?? 0
+    }
+    if (more.length < wanted) break
+    cursor = more.at(-1)![0]
+  }
+  return rows
+}
+
+const readPage = (checked: CheckedPull, connection: Connection): PullPage => {
+  const { version, floor } = positionOf(connection, checked.workspaceId)
+  const rows = readRows(checked, connection, floor)
+  const length = pageLength(
+    rows.map((row) => row[4]),
+    checked.limit,
+  )
+  const hasMore = rows.length > length
+  const changes = toChanges(hasMore ? rows.slice(0, length) : rows)
+  return { changes, nextCursor: hasMore ? changes[length - 1]!.serverVersion : version, hasMore }
 }
 
 /**
@@ -100,7 +128,7 @@ const readPage = (
 const leapFor = (database: Database['Type'], { workspaceId, cursor }: CheckedPull, now: number) =>
   database.write('pull', (connection) => {
     if (isFromBeforeRestore(cursor, positionOf(connection, workspaceId), now))
-      leap(connection, workspaceId, now)
+      leap(connection, workspaceId, now, cursor)
     return Either.void
   })
 
@@ -119,6 +147,9 @@ export const pull =
         const now = yield* epochSeconds
         if (isFromBeforeRestore(cursor, seen, now)) {
           yield* leapFor(database, checked, now)
+          yield* Effect.logWarning(
+            `a device is ahead of workspace ${workspaceId}, which leaps over it; was a backup restored?`,
+          )
         }
       }
       return { changes: [], nextCursor: Math.max(cursor, seen.version), hasMore: false }

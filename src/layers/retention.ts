@@ -96,6 +96,7 @@ interface Step {
   readonly workspaceId: string
   /** Entries made before it are older than the retention window; epoch seconds. */
   readonly cutoff: number
+  readonly now: number
 }
 
 const dropStaleCursors = ({ connection, workspaceId, cutoff }: Step) =>
@@ -107,9 +108,11 @@ const slowestCursor = ({ connection, workspaceId }: Step) =>
 
 /** Runs steps on one workspace, each a transaction. */
 const writer =
-  (database: Database['Type'], operation: string, workspaceId: string, cutoff: number) =>
+  (database: Database['Type'], operation: string, workspaceId: string, retention: number, now: number) =>
   <A>(body: (step: Step) => A): Effect.Effect<A, StorageError> =>
-    database.write(operation, (connection) => Either.right(body({ connection, workspaceId, cutoff })))
+    database.write(operation, (connection) =>
+      Either.right(body({ connection, workspaceId, cutoff: now - retention, now })),
+    )
 
 /** Lets waiting pushes and pulls, and the event loop's input and output, go first. */
 const letOthersGo = Effect.async<void>((resume) => {
@@ -131,11 +134,11 @@ interface AgedRow extends LogEntryRow {
 }
 
 /** What `trimmed_ops` keeps of an entry. */
-const remembered = (row: AgedRow) => [
+const remembered = (now: number) => (row: AgedRow) => [
   row.op_id,
   row.server_version,
   contentHash(contentOf(row.op_id, row)).toString('hex'),
-  row.created_at,
+  now,
 ]
 
 const trimStep = (step: Step) => {
@@ -147,7 +150,7 @@ const trimStep = (step: Step) => {
   const old = young === -1 ? front : front.slice(0, young)
   const last = old.at(-1)
   if (last === undefined) return { removed: 0, done: true }
-  connection.run(retentionSql.rememberOps, workspaceId, JSON.stringify(old.map(remembered)))
+  connection.run(retentionSql.rememberOps, workspaceId, JSON.stringify(old.map(remembered(step.now))))
   connection.run(retentionSql.trimLog, workspaceId, last.server_version)
   connection.run(retentionSql.raiseFloor, last.server_version, workspaceId)
   return { removed: old.length, done: old.length < stepSize }
@@ -161,11 +164,10 @@ const forgetStep = ({ connection, workspaceId, cutoff }: Step) => {
 /** Trims the log of a workspace; `retention` in seconds. */
 export const trimChangeLog = (database: Database['Type'], workspaceId: string, retention: number) =>
   Effect.gen(function* () {
-    const cutoff = (yield* epochSeconds) - retention
-    const write = writer(database, 'gc change log', workspaceId, cutoff)
+    const write = writer(database, 'gc change log', workspaceId, retention, yield* epochSeconds)
     const cursors = yield* write(dropStaleCursors)
     const entries = yield* stepwise(write(trimStep))
-    const opIds = yield* stepwise(write((step) => forgetStep({ ...step, cutoff: cutoff - retention })))
+    const opIds = yield* stepwise(write(forgetStep))
     return { entries, opIds, cursors }
   })
 
@@ -205,8 +207,7 @@ const collectStep = (step: Step, position: number) => {
 /** Collects the tombstones of a workspace; `retention` in seconds. */
 export const collectTombstones = (database: Database['Type'], workspaceId: string, retention: number) =>
   Effect.gen(function* () {
-    const cutoff = (yield* epochSeconds) - retention
-    const write = writer(database, 'gc tombstones', workspaceId, cutoff)
+    const write = writer(database, 'gc tombstones', workspaceId, retention, yield* epochSeconds)
     const cursors = yield* write(dropStaleCursors)
     let position = 0
     const step = Effect.suspend(() => write((step) => collectStep(step, position)))

@@ -69,6 +69,10 @@ const openDetail = (cause: unknown): string => {
   if (code === 'SQLITE_NOTADB') {
     return 'the file is not an SQLite database; set OR3_SQLITE_DB_PATH to another path'
   }
+  // SQLite has one code for all that hinders it to open a file; these are about the disk below.
+  if (code?.startsWith('SQLITE_IOERR') === true) {
+    return `${rootMessage(cause)}; check the disk and its free space`
+  }
   switch (storageReason(cause)) {
     case 'corrupt':
       return 'the file is damaged or incomplete; restore a backup'
@@ -76,11 +80,6 @@ const openDetail = (cause: unknown): string => {
       return 'another process holds its lock; stop that process or start again later'
     case 'full':
       return 'the disk is full; free some space and start again'
-    case 'io':
-      if (code?.startsWith('SQLITE_IOERR') === true) {
-        return `${rootMessage(cause)}; check the disk and its free space`
-      }
-    // fallthrough: SQLite has one code for all that hinders it to open a file.
     default:
       return `${rootMessage(cause)}; check OR3_SQLITE_DB_PATH and the permissions of the file and its folder`
   }

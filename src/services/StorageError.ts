@@ -50,7 +50,7 @@ export class StorageError extends Schema.TaggedError<StorageError>('or3-provider
   }
 }
 
-/** The database could not be opened as the settings ask. The file is as it was. */
+/** The database could not be opened as the settings ask. No data was changed. */
 export class DatabaseOpenError extends Schema.TaggedError<DatabaseOpenError>(
   'or3-provider-sqlite/DatabaseOpenError',
 )('DatabaseOpenError', {

@@ -34,6 +34,8 @@ export const limits = {
   payloadBytes: 256 * 1024,
   /** Changes in one page, at most. */
   pageMax: 1_000,
+  /** Characters of payload JSON in one page, at most; more than 30 payloads of the greatest size. */
+  pageBytes: 8 * 1024 * 1024,
   /** Changes in one page when the caller does not say. */
   pageDefault: 100,
 } as const

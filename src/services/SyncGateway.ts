@@ -17,12 +17,17 @@
  * **Versions.** `server_version` counts per workspace 1, 2, 3 … in commit order, without a gap or a repeat, whoever else
  * writes to the file. The highest one is the workspace's high watermark.
  *
- * **Pull.** The changes above a cursor, ascending, a page at a time. `hasMore` is exact. `nextCursor` is the last change's
+ * **Pull.** The changes above a cursor, ascending, a page at a time: at most `limit`, and at most 8 MiB of
+ * payload. `hasMore` is exact. `nextCursor` is the last change's
  * version while there is more, else the high watermark of the same snapshot; it never goes back.
  *
  * **Trimming.** Garbage collection removes the oldest log entries, up to a floor. Below the floor the materialised rows
  * stand for them: each row whose winning version lies there comes as one change with its own version and stamp. A device
  * that starts from 0, or comes back after a year, ends where every other device is.
+ *
+ * **Restored backups.** A workspace whose database is older than its devices leaps: its versions go on in a new epoch, above
+ * any cursor, and every device pulls the rows anew. When the server itself noticed the restore, clocks rise too: of the rows,
+ * and of ops from devices that do not know of it yet. See `epochs.ts`.
  *
  * **Cursors** move forward only. One that is not reported within the retention window holds nothing back and is removed.
  *

@@ -70,6 +70,17 @@ export const checkPull = checkRequest(({ cursor, limit, tables }) => {
   })
 })
 
+/** How many of the changes found go into a page: at most `limit`, and no more payload than a server and a client can hold. */
+export const pageLength = (payloads: ReadonlyArray<string | null>, limit: number): number => {
+  let bytes = 0
+  const last = Math.min(limit, payloads.length)
+  for (let length = 0; length < last; length++) {
+    bytes += payloads[length]?.length ?? 0
+    if (bytes > limits.pageBytes) return length
+  }
+  return last
+}
+
 /** In the order of `syncedTables`, each once; all of them when none is named. */
 const tablesAskedFor = (tables: ReadonlyArray<string> | undefined): ReadonlyArray<SyncedTable> => {
   if (tables === undefined || tables.length === 0) return syncedTables

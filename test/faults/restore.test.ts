@@ -1,7 +1,7 @@
 /**
  * An older backup is restored while devices are ahead of it: what the server accepts from then on reaches every device.
  */
-import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
@@ -10,6 +10,13 @@ import { put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
 import { type Subject, subjectOnFile, temporaryFolder } from '../support/subjects.js'
+
+/** Leaves a migration pending that changes nothing on a database of ours. */
+const forgetLastMigration = (file: string) => {
+  const database = new Sqlite(file)
+  database.exec('DELETE FROM effect_sql_migrations WHERE migration_id = 3')
+  database.close()
+}
 
 /** A server on a file, which can be backed up while it runs and restored while it does not. */
 const server = async () => {
@@ -26,9 +33,10 @@ const server = async () => {
       database.prepare('VACUUM INTO ?').run(backup)
       database.close()
     },
-    restore: async ({ withNote = true } = {}) => {
+    restore: async ({ withNote = true, asIfUpgraded = false } = {}) => {
       await subject.close()
       copyFileSync(backup, file)
+      if (asIfUpgraded) forgetLastMigration(file)
       if (!withNote) rmSync(`${file}-seen`)
       subject = await subjectOnFile(file)
     },
@@ -169,6 +177,50 @@ describe('after the restore of an older backup', () => {
     expect(Object.keys(await liveOnServer(host.subject()))).toHaveLength(4)
     await host.close()
   })
+
+  it('the same backup restored twice brings everything again', async () => {
+    const host = await server()
+    const [one, other] = [new Device('d1'), new Device('d2')]
+    one.edit('messages', 'a', 'put', 'kept')
+    await one.synchronise(host.subject())
+    host.backup()
+    for (const era of ['first', 'second', 'third']) {
+      one.edit('messages', 'a', 'put', `lost-${era}`)
+      one.edit('messages', era, 'put', `lost-${era}`)
+      await settle(host, [one, other])
+      await host.restore()
+      other.edit('messages', `new-${era}`, 'put', 'new')
+      await settle(host, [other, one])
+      expect(one.rows.get('messages/a')).toMatchObject({ payload: { text: 'kept' } })
+      expect(one.live()).toMatchObject(await liveOnServer(host.subject()))
+      expect(other.live()).toMatchObject(await liveOnServer(host.subject()))
+    }
+    await host.close()
+  })
+
+  it('a backup from before an upgrade is recognised too', async () => {
+    const host = await server()
+    await host.subject().push({ ...scope(), ops: [put()] })
+    host.backup()
+    await host.subject().push({ ...scope(), ops: [put({ clock: 2 }), put({ clock: 3 })] })
+    await host.restore({ asIfUpgraded: true })
+    expect((await host.subject().view('w1')).version).toBeGreaterThan(2 ** 32)
+    await host.close()
+  })
+
+  it('a database that is reached through a link has its note beside the file itself', async () => {
+    const host = await server()
+    await host.subject().push({ ...scope(), ops: [put()] })
+    const link = `${host.file}.link`
+    symlinkSync(host.file, link)
+    await host.subject().close()
+    const linked = await subjectOnFile(link)
+    expect((await linked.view('w1')).version).toBe(1)
+    expect(existsSync(`${link}-seen`)).toBe(false)
+    await linked.close()
+    await host.reopen().catch(() => undefined)
+    await host.close()
+  })
 })
 
 describe('without a restore', () => {
@@ -179,17 +231,17 @@ describe('without a restore', () => {
     expect((await host.subject().view('w1')).version).toBe(1)
     await host.subject().push({ ...scope(), ops: [put({ clock: 2 })] })
     await host.subject().close()
-    writeFileSync(`${host.file}-seen`, '1\n')
+    writeFileSync(`${host.file}-seen`, '1 1 0\n')
     await host.reopen().catch(() => undefined)
     expect((await host.subject().view('w1')).version).toBe(2)
     await host.close()
   })
 
-  it('an unreadable note counts as none', async () => {
+  it.each(['rubbish', '', '-5', '1 2'])('a note that says %j counts as none', async (note) => {
     const host = await server()
     await host.subject().push({ ...scope(), ops: [put()] })
     await host.subject().close()
-    writeFileSync(`${host.file}-seen`, 'rubbish')
+    writeFileSync(`${host.file}-seen`, note)
     await host.reopen().catch(() => undefined)
     expect((await host.subject().view('w1')).version).toBeGreaterThan(2 ** 32)
     expect(existsSync(`${host.file}-seen`)).toBe(true)

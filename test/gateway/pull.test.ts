@@ -138,6 +138,25 @@ suite('pull', (subject) => {
     expect((await pull(subject(), { tables: ['messages'] })).changes).toEqual([])
   })
 
+  it('ends a page early when its payloads grow too large to hold', async () => {
+    const text = 'x'.repeat(250_000)
+    for (let part = 0; part < 4; part++) {
+      const ops = Array.from({ length: 20 }, (_, index) =>
+        put({ pk: `m${part}-${index}`, payload: { text } }),
+      )
+      await subject().push({ ...scope(), ops })
+    }
+    const seen: Array<number> = []
+    for (let cursor = 0, hasMore = true; hasMore;) {
+      const page = await pull(subject(), { cursor, limit: 1_000 })
+      expect(page.changes.length).toBeLessThan(35)
+      expect(page.nextCursor).toBeGreaterThan(cursor)
+      seen.push(...versions(page))
+      ;({ nextCursor: cursor, hasMore } = page)
+    }
+    expect(seen).toEqual(Array.from({ length: 80 }, (_, index) => index + 1))
+  })
+
   it('reaches the end by any page size, seeing every version once', async () => {
     await fill(subject(), 23)
     for (const limit of [1, 2, 7, 22, 23, 24]) {

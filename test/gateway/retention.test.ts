@@ -194,9 +194,21 @@ suite('idempotency after trimming', (subject) => {
     ).toMatchObject([{ kind: 'replay' }])
   })
 
+  it('remembers it for a whole window, however old the entry was', async () => {
+    const ops = [put({ id: 'a', clock: 1 })]
+    await push(subject(), ...ops)
+    pass(365 * day)
+    await seen(subject(), 100)
+    await collect(subject())
+    expect(await push(subject(), ...ops)).toEqual([{ kind: 'replay', opId: 'a', version: 1 }])
+    pass(29 * day)
+    await collect(subject())
+    expect(await push(subject(), ...ops)).toEqual([{ kind: 'replay', opId: 'a', version: 1 }])
+  })
+
   it('forgets it one window later; a replay is then logged again and changes no row', async () => {
     const ops = await trimmed()
-    pass(30 * day)
+    pass(30 * day + 1)
     await seen(subject(), 100)
     await collect(subject())
     const { rows } = await subject().view('w1')

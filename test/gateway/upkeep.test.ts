@@ -88,7 +88,7 @@ describe('upkeep', () => {
       yield* Effect.scoped(
         Effect.gen(function* () {
           yield* Layer.build(Layer.provide(layerSchedule, layerOf(settings)))
-          yield* TestClock.adjust('59 minutes')
+          yield* TestClock.adjust('4 minutes')
           yield* turnsUntil(() => lines.length > 0)
           expect(lines).toEqual([])
           yield* TestClock.adjust('1 minute')
@@ -96,14 +96,14 @@ describe('upkeep', () => {
           expect(lines).toEqual([
             'upkeep of 1 workspaces: removed 0 log entries, 0 tombstones and 0 stale cursors',
           ])
-          for (const round of [2, 3]) {
+          for (const round of [2, 3, 4]) {
             yield* TestClock.adjust('1 hour')
             yield* turnsUntil(() => lines.length === round)
           }
           yield* report
           yield* TestClock.adjust('1 hour')
-          yield* turnsUntil(() => lines.length === 4)
-          expect(lines[3]).toContain('removed 3 log entries, 1 tombstones')
+          yield* turnsUntil(() => lines.length === 5)
+          expect(lines[4]).toContain('removed 3 log entries, 1 tombstones')
         }),
       )
       const before = lines.length

@@ -34,7 +34,7 @@ export interface WorkspaceState {
   /** When it last leapt for a device from before a restored backup; epoch seconds. */
   leaptAt: number | null
   log: Array<LogEntry>
-  /** What is remembered of trimmed entries. */
+  /** What is remembered of trimmed entries, and since when. */
   trimmed: Array<LogEntry>
   readonly rows: Map<string, Row>
   readonly tombstones: Map<string, Tombstone>

@@ -5,10 +5,10 @@
  * Every call is one synchronous step, so it is atomic as it stands.
  */
 import { Effect, Layer } from 'effect'
-import { isFromBeforeRestore, leapSize } from '../../services/epochs.js'
+import { isFromBeforeRestore, leapOver } from '../../services/epochs.js'
 import { type CheckedOp, checkOp, sameContent } from '../../services/opRules.js'
 import { pushOneWith } from '../../services/pushOne.js'
-import { checkCursor, checkPull, checkPush, checkRetention } from '../../services/requests.js'
+import { checkCursor, checkPull, checkPush, checkRetention, pageLength } from '../../services/requests.js'
 import { wins } from '../../services/Revision.js'
 import type { SyncChange } from '../../services/SyncDomain.js'
 import { InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
@@ -79,12 +79,13 @@ const history = (state: WorkspaceState, userId: string | undefined) => {
     .sort((a, b) => a.version - b.version)
 }
 
-const leap = (state: WorkspaceState, now: number) => {
-  for (const [key, row] of state.rows) state.rows.set(key, { ...row, version: row.version + leapSize })
+const leap = (state: WorkspaceState, now: number, cursor: number) => {
+  const versions = leapOver(cursor, state.version)
+  for (const [key, row] of state.rows) state.rows.set(key, { ...row, version: row.version + versions })
   for (const [key, tombstone] of state.tombstones) {
-    state.tombstones.set(key, { ...tombstone, version: tombstone.version + leapSize })
+    state.tombstones.set(key, { ...tombstone, version: tombstone.version + versions })
   }
-  state.version += leapSize
+  state.version += versions
   state.floor = state.version
   state.leaptAt = now
 }
@@ -122,13 +123,19 @@ const make = Effect.gen(function* () {
         const now = yield* epochSeconds
         const state = stateOf(workspaceId)
         if (isFromBeforeRestore(cursor, state, now)) {
-          leap(state, now)
+          leap(state, now, cursor)
           return { changes: [], nextCursor: cursor, hasMore: false }
         }
         const matching = history(state, userId).filter(
           ({ version, op }) => version > cursor && tables.includes(op.tableName),
         )
-        const page = matching.slice(0, limit)
+        const page = matching.slice(
+          0,
+          pageLength(
+            matching.map(({ op }) => op.payloadJson),
+            limit,
+          ),
+        )
         const hasMore = matching.length > page.length
         return {
           changes: page.map(({ version, op }) => toChange(version, op)),
@@ -148,15 +155,16 @@ const make = Effect.gen(function* () {
     gcChangeLog: (request) =>
       Effect.gen(function* () {
         const { workspaceId, retentionSeconds } = yield* checkRetention(request)
-        const cutoff = (yield* epochSeconds) - retentionSeconds
+        const now = yield* epochSeconds
+        const cutoff = now - retentionSeconds
         const state = stateOf(workspaceId)
         const { slowest, cursors } = releaseCursors(state, cutoff)
         const mustStay = ({ version, at }: LogEntry) => version >= slowest || at >= cutoff
         const firstToStay = state.log.findIndex(mustStay)
         const old = state.log.splice(0, firstToStay === -1 ? state.log.length : firstToStay)
         state.floor = Math.max(state.floor, old.at(-1)?.version ?? 0)
-        const remembered = [...state.trimmed, ...old]
-        state.trimmed = remembered.filter(({ at }) => at >= cutoff - retentionSeconds)
+        const remembered = [...state.trimmed, ...old.map((entry) => ({ ...entry, at: now }))]
+        state.trimmed = remembered.filter(({ at }) => at >= cutoff)
         return { entries: old.length, opIds: remembered.length - state.trimmed.length, cursors }
       }),
 
