@@ -4,7 +4,8 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs')
-const files = process.argv.length > 2 ? process.argv.slice(2) : ['test/properties', 'test/store', 'test/faults']
+const files =
+  process.argv.length > 2 ? process.argv.slice(2) : ['test/properties', 'test/store', 'test/faults']
 
 spawn(process.execPath, [vitest, 'run', ...files], {
   stdio: 'inherit',
