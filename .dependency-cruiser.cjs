@@ -60,7 +60,7 @@ module.exports = {
       name: 'not-resolvable',
       severity: 'error',
       from: { pathNot: '^src/nuxt/plugin\\.ts$' },
-      to: { couldNotResolve: true, pathNot: '^or3-provider-sqlite' },
+      to: { couldNotResolve: true, pathNot: '^(or3-provider-sqlite|\\.\\./dist/)' },
     },
   ],
   options: {

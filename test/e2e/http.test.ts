@@ -126,6 +126,31 @@ describe('the host over HTTP', () => {
     expect(await status(viewer, 'DELETE', `/api/workspaces/${workspace.id}`)).toBe(403)
   })
 
+  it('lets two users share a workspace, until its owner removes it', async () => {
+    const { workspace } = ada.session
+    const promotion = new Sqlite(database)
+    promotion
+      .prepare(`UPDATE workspace_members SET role = 'editor' WHERE workspace_id = ? AND user_id = ?`)
+      .run(workspace.id, grace.session.user.id)
+    promotion.close()
+    const editor = await signIn(server.url, 'grace')
+    expect(editor.session).toMatchObject({ role: 'editor', workspace: { id: workspace.id } })
+    expect((await editor.push(put({ pk: 'shared', device: 'phone' }))).status).toBe(200)
+    expect((await ada.pull()).body.changes.map(({ pk }) => pk)).toContain('shared')
+    expect(await status(editor, 'PATCH', `/api/workspaces/${workspace.id}`, { name: 'Ours' })).toBe(200)
+    expect((await signIn(server.url, 'ada')).session.workspace.name).toBe('Ours')
+    expect(await status(editor, 'DELETE', `/api/workspaces/${workspace.id}`)).toBe(403)
+
+    expect(await status(ada, 'DELETE', `/api/workspaces/${workspace.id}`)).toBe(200)
+    expect(await status(editor, 'PATCH', `/api/workspaces/${workspace.id}`, { name: 'Mine' })).toBe(404)
+    expect((await editor.pull()).status).toBe(403)
+    // Both are at home elsewhere: grace in her own workspace, ada in a new one.
+    const [adaNow, graceNow] = [await signIn(server.url, 'ada'), await signIn(server.url, 'grace')]
+    expect(graceNow.session).toMatchObject({ role: 'owner', workspace: { id: grace.session.workspace.id } })
+    expect(adaNow.session.role).toBe('owner')
+    expect(adaNow.session.workspace.id).not.toBe(workspace.id)
+  })
+
   it('makes one user and one workspace of many first requests at once', async () => {
     const { cookie } = await request(`${server.url}/api/dev/sign-in`, 'POST', { name: 'alan' })
     const sessions = await Promise.all(

@@ -391,7 +391,7 @@ describe('OR3_SQLITE_GC_INTERVAL and OR3_SQLITE_GC_RETENTION', () => {
   it.each([
     ['90 minutes', Duration.minutes(90)],
     ['1 hour', Duration.hours(1)],
-    ['  30 days ', Duration.days(30)],
+    ['  24 days ', Duration.days(24)],
     ['500 millis', Duration.millis(500)],
   ])('accept %j', (value, expected) => {
     const { settings } = read({ ...file, OR3_SQLITE_GC_INTERVAL: value, OR3_SQLITE_GC_RETENTION: value })
@@ -405,12 +405,18 @@ describe('OR3_SQLITE_GC_INTERVAL and OR3_SQLITE_GC_RETENTION', () => {
     'say what they accept when given %j',
     (value) => {
       for (const name of ['OR3_SQLITE_GC_INTERVAL', 'OR3_SQLITE_GC_RETENTION']) {
+        const bound = name === 'OR3_SQLITE_GC_INTERVAL' ? ', up to 24 days' : ''
         expect(read({ ...file, [name]: value }).problems).toEqual([
-          `${name} is "${value}", but accepts only a duration such as "90 minutes", "1 hour" or "30 days"`,
+          `${name} is "${value}", but accepts only a duration such as "90 minutes", "1 hour" or "30 days"${bound}`,
         ])
       }
     },
   )
+})
+
+it('OR3_SQLITE_GC_INTERVAL refuses what no timer of Node can wait for', () => {
+  expect(read({ ...file, OR3_SQLITE_GC_INTERVAL: '25 days' }).problems).toHaveLength(1)
+  expect(read({ ...file, OR3_SQLITE_GC_RETENTION: '400 days' }).problems).toEqual([])
 })
 
 describe('the environment', () => {
