@@ -91,8 +91,10 @@ export const noteExtent = (connection: Connection, dbPath: string, last?: string
   const note = `${total} ${highest} ${clockBase}\n`
   if (note !== last) {
     const file = noteOf(dbPath)
-    writeFileSync(`${file}.draft`, note)
-    renameSync(`${file}.draft`, file)
+    // A draft of its own for each process: none may rename what another one is writing.
+    const draft = `${file}.${process.pid}`
+    writeFileSync(draft, note)
+    renameSync(draft, file)
   }
   return note
 }
@@ -106,18 +108,20 @@ export const leapIfRestored = (
   dbPath: string,
   { now, upgraded }: { readonly now: number; readonly upgraded: boolean },
 ): boolean => {
-  const seen = lastSeen(dbPath)
-  const isOlder = () => {
+  /** The note is read before the database: whoever else is at work writes to the database first. */
+  const olderThan = (): Partial<Extent> | undefined => {
+    const seen = lastSeen(dbPath)
     const { total } = extentOf(connection)
-    return seen === undefined ? total > 0 && !upgraded : seen.total > total
+    if (seen === undefined) return total > 0 && !upgraded ? {} : undefined
+    return seen.total > total ? seen : undefined
   }
-  if (!isOlder()) return false
+  if (olderThan() === undefined) return false
   return Either.getOrThrow(
     transaction('BEGIN IMMEDIATE', (connection) => {
-      // Another process may have come first.
-      if (!isOlder()) return Either.right(false)
-      const { highest, clockBase } = seen ?? { highest: 0, clockBase: undefined }
-      const leapOne = (id: string) => leap(connection, id, now, highest, clockBase)
+      // Another process may have come first, or just have made both the database and the note.
+      const seen = olderThan()
+      if (seen === undefined) return Either.right(false)
+      const leapOne = (id: string) => leap(connection, id, now, seen.highest ?? 0, seen.clockBase)
       for (const { id } of connection.all<{ id: string }>(leapSql.workspaces, unbornWorkspace)) leapOne(id)
       // Those that the backup does not know yet begin above what devices remember of them.
       leapOne(unbornWorkspace)

@@ -142,7 +142,7 @@ describe('the built host', () => {
     const userBefore = laptop.session
 
     expect(await server.stop('SIGTERM')).toMatchObject({ code: 0, stderr: '' })
-    expect(readdirSync(join(folder, 'made/by'))).toEqual(['host.db'])
+    expect(readdirSync(join(folder, 'made/by'))).toEqual(['host.db', 'host.db-seen'])
 
     await boot()
     expect(laptop.session).toEqual(userBefore)
