@@ -121,6 +121,6 @@ describe('the packed package', () => {
       env: { OR3_SQLITE_DB_PATH: database },
     })
     expect(output.trim().split('\n').at(-1)).toBe('[["k",{"id":"k"}]]')
-    expect(readdirSync(join(consumer, 'data'))).toEqual(['script.db'])
+    expect(readdirSync(join(consumer, 'data'))).toEqual(['script.db', 'script.db-seen'])
   })
 })
