@@ -9,7 +9,6 @@ import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfi
 import { DatabaseOpenError, StorageError } from '../services/StorageError.js'
 import { type Connection, makeConnection, transaction } from './connection.js'
 import { leapIfRestored, noteExtent } from './leap.js'
-import { SchemaMigrator } from '../services/SchemaMigrator.js'
 import { SchemaImage } from './SchemaMigrator.js'
 import { epochSeconds } from './time.js'
 import { isDriverError, openError, rootMessage, sqliteCode, toStorageError } from './sqliteErrors.js'
@@ -121,10 +120,9 @@ const noteMillis = 1_000
 /** Recognises a restored backup, and from then on notes what the next start needs to recognise one. */
 const watchExtent = (connection: Connection, dbPath: string) =>
   Effect.gen(function* () {
-    const { appliedAtStart } = yield* SchemaMigrator
     const now = yield* epochSeconds
     const leapt = yield* Effect.try({
-      try: () => leapIfRestored(connection, dbPath, { now, upgraded: appliedAtStart.length > 0 }),
+      try: () => leapIfRestored(connection, dbPath, now),
       catch: openError(dbPath),
     })
     if (leapt) yield* Effect.logWarning(restored)
@@ -212,5 +210,7 @@ const blockingRetry = <A>(action: () => A): A => {
 }
 
 /** Opens the migrated database, and sets and verifies the pragmas. Closes it with its scope. */
-export const layer: Layer.Layer<Database, DatabaseOpenError, ProviderConfig | SchemaMigrator | SchemaImage> =
-  Layer.scoped(Database, make)
+export const layer: Layer.Layer<Database, DatabaseOpenError, ProviderConfig | SchemaImage> = Layer.scoped(
+  Database,
+  make,
+)

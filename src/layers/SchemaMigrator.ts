@@ -14,6 +14,7 @@ import { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
 import { DatabaseOpenError, type StorageError } from '../services/StorageError.js'
 import { syncedTables } from '../services/SyncDomain.js'
 import { prepareFile, settledSize } from './databaseFile.js'
+import { beginNote } from './leap.js'
 import {
   all,
   knownMigrations,
@@ -95,7 +96,7 @@ const runPending = (client: SqlClient.SqlClient, connection: Connection) =>
   )
 
 /** The client's own transaction is deferred, and takes a failed COMMIT for a bug. */
-const immediately = <A, E>(connection: Connection, body: Effect.Effect<A, E>) =>
+const immediately = <A, E, R>(connection: Connection, body: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     yield* all(connection, 'BEGIN IMMEDIATE')
     const exit = yield* Effect.exit(Effect.zipLeft(body, all(connection, 'COMMIT')))
@@ -113,6 +114,17 @@ const refuseIncomplete = (connection: Connection, path: string, size: number) =>
           path,
           detail: 'the file is incomplete: its last page is cut off; restore a backup',
         }),
+  )
+
+/**
+ * From its COMMIT on, a database without a note is taken for a restored backup: so the note comes before, and goes again if the
+ * COMMIT fails. Where it cannot be written, the next start warns.
+ */
+const note = (dbPath: string) =>
+  Effect.flatMap(Effect.option(Effect.try(() => beginNote(dbPath))), (undo) =>
+    Effect.addFinalizer((exit) =>
+      Effect.sync(() => Exit.isFailure(exit) && Option.isSome(undo) && undo.value()),
+    ),
   )
 
 /** Uses SQLite's own busy timeout of five seconds: a start may block the event loop. */
@@ -141,7 +153,9 @@ const migrate = Effect.gen(function* () {
         if (applied.id === newestKnown.id) return yield* Effect.as(verify(connection), [])
         // Adopting a legacy database renames tables that foreign ones refer to. Inside a transaction it has no effect.
         yield* all(connection, 'PRAGMA foreign_keys = OFF')
-        return yield* immediately(connection, runPending(client, connection))
+        const pending = runPending(client, connection)
+        const isNewToUs = applied.id === 0 && dbPath !== ':memory:'
+        return yield* immediately(connection, isNewToUs ? Effect.zipLeft(pending, note(dbPath)) : pending)
       }),
     ),
   )

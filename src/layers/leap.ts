@@ -6,7 +6,7 @@
  * transactions in a power cut, which comes to the same); so perhaps was one that lies beside no such file. What this misses (a
  * copy of the whole folder was restored) shows when a device comes with a cursor from before.
  */
-import { readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { Either } from 'effect'
 import { leapOver } from '../services/epochs.js'
 import { syncedTables } from '../services/SyncDomain.js'
@@ -99,20 +99,21 @@ export const noteExtent = (connection: Connection, dbPath: string, last?: string
   return note
 }
 
-/**
- * Lets every workspace of a restored database leap, in one transaction; tells whether it did. `now` in epoch seconds.
- * `upgraded`: this start changed the schema, so a missing note says nothing.
- */
-export const leapIfRestored = (
-  connection: Connection,
-  dbPath: string,
-  { now, upgraded }: { readonly now: number; readonly upgraded: boolean },
-): boolean => {
+/** Notes that nothing was seen yet, unless there is a note; gives what takes that back. */
+export const beginNote = (dbPath: string): (() => void) => {
+  const file = noteOf(dbPath)
+  if (existsSync(file)) return () => {}
+  writeFileSync(file, '0 0 0\n')
+  return () => rmSync(file, { force: true })
+}
+
+/** Lets every workspace of a restored database leap, in one transaction; tells whether it did. `now` in epoch seconds. */
+export const leapIfRestored = (connection: Connection, dbPath: string, now: number): boolean => {
   /** The note is read before the database: whoever else is at work writes to the database first. */
   const olderThan = (): Partial<Extent> | undefined => {
     const seen = lastSeen(dbPath)
     const { total } = extentOf(connection)
-    if (seen === undefined) return total > 0 && !upgraded ? {} : undefined
+    if (seen === undefined) return total > 0 ? {} : undefined
     return seen.total > total ? seen : undefined
   }
   if (olderThan() === undefined) return false

@@ -5,7 +5,10 @@ import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
+import { Effect, Layer } from 'effect'
 import { afterAll, describe, expect, it } from 'vitest'
+import { ProviderConfigLayer } from '../../src/layers/index.js'
+import * as SchemaMigratorLayer from '../../src/layers/SchemaMigrator.js'
 import { brokenRules, inspect, makeLargeLegacy, makeLegacy, opened, query } from '../support/adoption.js'
 import type { Shape } from '../support/legacyDatabase.js'
 import { leftovers } from '../support/legacyLeftovers.js'
@@ -102,6 +105,21 @@ describe.each(modes)('an adoption in %s mode', (mode) => {
     },
     patience(120_000),
   )
+})
+
+it('an adoption whose process dies before it serves is not taken for a restored backup', async () => {
+  const path = makeLargeLegacy(newFile(), 3, 100)
+  await Effect.runPromise(
+    Effect.scoped(
+      Layer.build(
+        SchemaMigratorLayer.layer.pipe(Layer.provide(ProviderConfigLayer.layerOf({ dbPath: path }))),
+      ),
+    ),
+  )
+  expect(isLegacy(path)).toBe(false)
+  const adopted = query(path, 'SELECT * FROM server_version_counter')
+  await opened(path, () => {})
+  expect(query(path, 'SELECT * FROM server_version_counter')).toEqual(adopted)
 })
 
 describe('a large legacy database', () => {
