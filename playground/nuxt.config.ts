@@ -10,6 +10,7 @@ export default defineNuxtConfig({
   modules: ['or3-provider-sqlite/nuxt'],
   telemetry: false,
   devtools: { enabled: false },
+  css: ['~/assets/base.css'],
   runtimeConfig: {
     auth: { enabled: true, provider: 'dev' },
     sync: { enabled: true, provider: 'sqlite' },

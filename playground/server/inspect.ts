@@ -1,0 +1,83 @@
+/**
+ * Looks into the provider's database, past the provider: only a playground does that.
+ *
+ * The file is opened by the very SQLite library that serves it, and read-only. Opened by anything else in this process, such as
+ * `fs`, closing it would drop the locks that the serving connection holds on it.
+ */
+import Sqlite from 'better-sqlite3'
+import { createError } from 'h3'
+import type { LogEntry, Row, ServerView, Tombstone } from '../shared/view'
+
+const tables = ['threads', 'messages', 'projects', 'posts', 'kv', 'file_meta', 'notifications']
+const limit = 50
+
+const recorded = `pk, server_version AS version, clock, hlc, op_id AS opId`
+
+/** Notifications are their user's business, other members' eyes included. */
+const payloadOf = (table: string, column: string) =>
+  `CASE WHEN ${table} = 'notifications' THEN NULL ELSE ${column} END AS payload`
+
+const rowsOf = (table: string) => `
+  SELECT '${table}' AS "table", ${recorded}, device_id AS deviceId, deleted, ${payloadOf(`'${table}'`, 'data_json')}
+  FROM s_${table} WHERE workspace_id = @workspaceId`
+
+const allRows = tables.map(rowsOf).join(' UNION ALL ')
+
+const sql = {
+  counter: `
+    SELECT value AS version, trimmed_version AS floor FROM server_version_counter WHERE workspace_id = @workspaceId`,
+  counts: `
+    SELECT
+      (SELECT count(*) FROM change_log WHERE workspace_id = @workspaceId) AS log,
+      (SELECT count(*) FROM (${allRows})) AS rows,
+      (SELECT count(*) FROM tombstones WHERE workspace_id = @workspaceId) AS tombstones`,
+  log: `
+    SELECT table_name AS "table", ${recorded}, device_id AS deviceId, op, ${payloadOf('table_name', 'payload_json')}
+    FROM change_log WHERE workspace_id = @workspaceId ORDER BY server_version DESC LIMIT ${limit}`,
+  rows: `${allRows} ORDER BY version DESC LIMIT ${limit}`,
+  tombstones: `
+    SELECT table_name AS "table", ${recorded} FROM tombstones
+    WHERE workspace_id = @workspaceId ORDER BY server_version DESC LIMIT ${limit}`,
+  cursors: `
+    SELECT device_id AS deviceId, last_seen_version AS version FROM device_cursors
+    WHERE workspace_id = @workspaceId ORDER BY device_id`,
+}
+
+type Stored<A> = Omit<A, 'payload'> & { readonly payload: string | null }
+
+const parsed = <A extends { readonly payload: string | null }>(row: A) => ({
+  ...row,
+  payload: row.payload === null ? null : (JSON.parse(row.payload) as unknown),
+})
+
+const read = (database: Sqlite.Database, workspaceId: string): ServerView => {
+  const all = <A>(statement: string) => database.prepare(statement).all({ workspaceId }) as Array<A>
+  const [counter = { version: 0, floor: 0 }] = all<{ version: number; floor: number }>(sql.counter)
+  const [counts = { log: 0, rows: 0, tombstones: 0 }] = all<ServerView['counts']>(sql.counts)
+  return {
+    workspaceId,
+    ...counter,
+    counts,
+    log: all<Stored<LogEntry>>(sql.log).map(parsed),
+    rows: all<Stored<Row>>(sql.rows)
+      .map(parsed)
+      .map((row) => ({ ...row, deleted: Boolean(row.deleted) })),
+    tombstones: all<Tombstone>(sql.tombstones),
+    cursors: all(sql.cursors),
+  }
+}
+
+/** One snapshot of a workspace. */
+export const inspect = (workspaceId: string): ServerView => {
+  const path = process.env.OR3_SQLITE_DB_PATH
+  if (!path || path === ':memory:') {
+    throw createError({ statusCode: 404, statusMessage: 'There is no database file to look into' })
+  }
+  // Opened for each look, so that at the end of the server the provider's connection is the last one, which tidies up.
+  const database = new Sqlite(path, { readonly: true, fileMustExist: true })
+  try {
+    return database.transaction(() => read(database, workspaceId))()
+  } finally {
+    database.close()
+  }
+}

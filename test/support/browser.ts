@@ -1,0 +1,36 @@
+/**
+ * A browser, found or installed on whatever machine this is.
+ */
+import { join } from 'node:path'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { root, run } from './run.js'
+
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  // In containers it is too small.
+  '--disable-dev-shm-usage',
+]
+
+export const launchBrowser = async (): Promise<Browser> => {
+  const executablePath = (await run('node', [join(root, 'scripts/chromium.mjs')])).trim()
+  return chromium.launch({ executablePath, args: flags })
+}
+
+/** A page of a browser profile of its own, and what goes wrong on it. */
+export const openPage = async (browser: Browser, url: string, options: BrowserContextOptions = {}) => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+  const page: Page = await context.newPage()
+  const faults: Array<string> = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') faults.push(message.text())
+  })
+  page.on('pageerror', (error) => faults.push(String(error)))
+  await page.goto(url, { waitUntil: 'networkidle' })
+  return { page, faults, close: () => context.close() }
+}
