@@ -3,6 +3,7 @@
  *
  *   npm run bench            all of it, some minutes
  *   npm run bench -- --quick a tenth of the rounds, and no growth curve to a million changes
+ *   npm run bench -- --only 'push, fresh'   the workloads whose name has that in it
  *   npm run bench -- --json FILE   writes the figures as well
  *
  * No assertions on time: read the ratios, of one run on one machine.
@@ -17,9 +18,13 @@ import { openFloor } from './floor.mjs'
 import { batch, fill, workloads } from './workloads.mjs'
 
 const quick = process.argv.includes('--quick')
-const jsonFile = process.argv.includes('--json')
-  ? process.argv[process.argv.indexOf('--json') + 1]
-  : undefined
+const option = (name) => {
+  const index = process.argv.indexOf(name)
+  return index < 0 ? undefined : process.argv[index + 1]
+}
+const jsonFile = option('--json')
+const only = option('--only')
+const isWanted = (name) => only === undefined || name.includes(only)
 const print = (line) => process.stdout.write(`${line}\n`)
 console.log = () => {}
 
@@ -75,7 +80,10 @@ const compare = async (both, { input, ours, floor }, rounds) => {
     await call(both, given)
     times[name].push(performance.now() - start)
   }
-  for (let round = 0; round < rounds; round++) {
+  // The first rounds are for the compiler.
+  const warmUp = Math.max(3, Math.ceil(rounds / 10))
+  for (let round = -warmUp; round < rounds; round++) {
+    if (round === 0) times.ours.length = times.floor.length = 0
     const given = input()
     const contestants = [
       ['ours', ours],
@@ -96,8 +104,12 @@ const report = (name, { ours, floor, ratio }, target) => {
 }
 
 const results = []
+/** Resident memory of both contestants together, with all that they were given. */
+let peak = 0
 const record = (name, result, target) => {
-  results.push({ name, target, ...result })
+  const { rss } = process.memoryUsage()
+  peak = Math.max(peak, rss)
+  results.push({ name, target, ...result, rss })
   report(name, result, target)
 }
 
@@ -228,7 +240,7 @@ try {
   const both = await openBoth(folder)
   await compare(both, workloads[0], quick ? 10 : 40)
   await fill(both, batch(20_000), 'bench')
-  for (const workload of workloads) {
+  for (const workload of workloads.filter(({ name }) => isWanted(name))) {
     await workload.prepare?.(both)
     record(
       workload.name,
@@ -237,14 +249,15 @@ try {
     )
   }
   assertSameState(both)
-  await stalls(both)
-  await afterTrim(both)
-  await growth(both)
+  if (isWanted('longest stall')) await stalls(both)
+  if (isWanted('after a full trim')) await afterTrim(both)
+  if (isWanted('growth')) await growth(both)
   const memory = process.memoryUsage()
+  const mebibytes = (bytes) => Math.round(bytes / 2 ** 20)
   print(
-    `memory: ${Math.round(memory.rss / 2 ** 20)} MiB resident, ${Math.round(memory.heapUsed / 2 ** 20)} MiB heap, both contestants`,
+    `memory of both: ${mebibytes(memory.rss)} MiB resident, ${mebibytes(memory.heapUsed)} MiB heap; at most ${mebibytes(peak)} MiB resident after a workload`,
   )
-  results.push({ name: 'memory', rss: memory.rss, heapUsed: memory.heapUsed })
+  results.push({ name: 'memory', rss: memory.rss, heapUsed: memory.heapUsed, peak })
   both.floor.close()
   await both.close()
   if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify(results, undefined, 2)}\n`)

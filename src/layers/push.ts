@@ -23,7 +23,7 @@ import type { Database } from './Database.js'
 import { contentOf, type LogEntryRow } from './logEntry.js'
 import { positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
-import { epochSeconds } from './time.js'
+import { epochSeconds, letOthersGo } from './time.js'
 
 type Checked = CheckedOp | InvalidOp | OpForbidden
 
@@ -33,20 +33,39 @@ const isRefused = (op: Checked): op is InvalidOp | OpForbidden =>
 export const push =
   (database: Database['Type']) =>
   (request: PushRequest): Effect.Effect<PushResult, GatewayError> =>
-    Effect.flatMap(checkPush(request), ({ workspaceId, userId, ops }) => {
-      const checked = ops.map((op) => checkOp(workspaceId, userId, op))
-      if (checked.every(isRefused)) {
-        return database.direct('push', (connection) => ({
-          outcomes: checked,
-          serverVersion: positionOf(connection, workspaceId).version,
-        }))
-      }
-      return Effect.flatMap(epochSeconds, (now) =>
-        database.write('push', (connection) =>
-          Either.right(new Batch(connection, workspaceId, userId, now).push(checked)),
-        ),
-      )
-    })
+    Effect.flatMap(checkPush(request), ({ workspaceId, userId, ops }) =>
+      Effect.flatMap(checkAll(workspaceId, userId, ops), (checked) => {
+        if (checked.every(isRefused)) {
+          return database.direct('push', (connection) => ({
+            outcomes: checked,
+            serverVersion: positionOf(connection, workspaceId).version,
+          }))
+        }
+        return Effect.flatMap(epochSeconds, (now) =>
+          database.write('push', (connection) =>
+            Either.right(new Batch(connection, workspaceId, userId, now).push(checked)),
+          ),
+        )
+      }),
+    )
+
+/** So many characters of payload are serialised in one go; the usual batch has less. */
+const sliceLength = 256 * 1_024
+
+/** Checks all ops, and lets others go in between when there is much to serialise. */
+const checkAll = (workspaceId: string, userId: string | undefined, ops: ReadonlyArray<unknown>) => {
+  const checked: Array<Checked> = []
+  const slice: Effect.Effect<ReadonlyArray<Checked>> = Effect.suspend(() => {
+    for (let length = 0; checked.length < ops.length;) {
+      if (length >= sliceLength) return Effect.zipRight(letOthersGo, slice)
+      const op = checkOp(workspaceId, userId, ops[checked.length])
+      checked.push(op)
+      if (!isRefused(op)) length += op.payloadJson?.length ?? 0
+    }
+    return Effect.succeed(checked)
+  })
+  return slice
+}
 
 /** One batch in its transaction. */
 class Batch {

@@ -20,7 +20,7 @@ import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
 import { contentOf, logEntryColumns, type LogEntryRow } from './logEntry.js'
 import { perTable } from './pushSql.js'
-import { epochSeconds } from './time.js'
+import { epochSeconds, letOthersGo } from './time.js'
 
 /** Log entries or tombstones in one collecting transaction; each costs a second row, so that it writes 1,000 at most. */
 export const stepSize = 500
@@ -113,11 +113,6 @@ const writer =
     database.write(operation, (connection) =>
       Either.right(body({ connection, workspaceId, cutoff: now - retention, now })),
     )
-
-/** Lets waiting pushes and pulls, and the event loop's input and output, go first. */
-const letOthersGo = Effect.async<void>((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
 
 /** Takes steps until one finds nothing more to do; adds up what they removed. */
 const stepwise = <E>(step: Effect.Effect<{ readonly removed: number; readonly done: boolean }, E>) => {

@@ -67,7 +67,9 @@ export const toPushResult = (outcome: OpOutcome): HostPushResult => {
   switch (outcome._tag) {
     case 'OpAccepted': {
       const { serverVersion, applied, payload } = outcome
-      return { opId, success: true, serverVersion, applied, ...(payload === undefined ? {} : { payload }) }
+      return payload === undefined
+        ? { opId, success: true, serverVersion, applied }
+        : { opId, success: true, serverVersion, applied, payload }
     }
     case 'OpReplayed':
       return { opId, success: true, serverVersion: outcome.serverVersion }
