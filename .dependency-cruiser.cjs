@@ -1,4 +1,4 @@
-/** Imports go one way: nuxt → layers → services, layers → migrations. */
+/** Imports go one way: nuxt → layers → services, cli → layers, layers → migrations. */
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
@@ -23,6 +23,22 @@ module.exports = {
         ],
         dependencyTypesNot: ['core'],
       },
+    },
+    {
+      name: 'command-knows-no-host',
+      comment: 'The command is a program of its own beside the server.',
+      severity: 'error',
+      from: { path: '^src/cli/' },
+      to: {
+        pathNot: ['^src/(cli|layers|services)/', '^node_modules/(effect|@effect)/', '^node:'],
+        dependencyTypesNot: ['core'],
+      },
+    },
+    {
+      name: 'nobody-imports-the-command',
+      severity: 'error',
+      from: { path: '^(src|migrations)/', pathNot: '^src/cli/' },
+      to: { path: '^src/cli/' },
     },
     {
       name: 'migrations-import-only-effect',

@@ -65,7 +65,7 @@ const inTests = Config.all([text('NODE_ENV'), text('VITEST')]).pipe(
   Config.map(([nodeEnv, vitest]) => Option.contains(nodeEnv, 'test') || Option.isSome(vitest)),
 )
 
-const positiveDuration = (value: string): Duration.Duration | undefined =>
+export const positiveDuration = (value: string): Duration.Duration | undefined =>
   Duration.decodeUnknown(value).pipe(
     Option.filter((given) => Duration.isFinite(given) && Duration.greaterThan(given, Duration.zero)),
     Option.getOrUndefined,
@@ -76,7 +76,7 @@ const longestInterval = Duration.days(24)
 
 const defaultRetention = Duration.days(30)
 
-const durationRule = 'only a duration such as "90 minutes", "1 hour" or "30 days"'
+export const durationRule = 'only a duration such as "90 minutes", "1 hour" or "30 days"'
 
 /** The path as given; in tests there is a default. */
 const path = Config.all({ given: text('OR3_SQLITE_DB_PATH'), inTests }).pipe(

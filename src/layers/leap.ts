@@ -35,7 +35,7 @@ export const leapSql = {
 }
 
 /** What a database holds, or held when last looked at. */
-interface Extent {
+export interface Extent {
   /** Versions of all workspaces together. */
   readonly total: number
   /** The highest high watermark. */

@@ -1,0 +1,35 @@
+/**
+ * How a command ends that cannot do what it was asked for: one line, and an exit code.
+ */
+import { Data } from 'effect'
+import { rootMessage } from '../layers/sqliteErrors.js'
+
+export const exitCodes = { failed: 1, usage: 2, interrupted: 130 } as const
+
+export class Failure extends Data.TaggedError('Failure')<{
+  readonly message: string
+  readonly exitCode: number
+}> {}
+
+/** The arguments or the settings are wrong. Nothing was done. */
+export const usage = (message: string) => new Failure({ message, exitCode: exitCodes.usage })
+
+/** What was asked for did not succeed. */
+export const failed = (message: string) => new Failure({ message, exitCode: exitCodes.failed })
+
+const tagOf = (error: unknown) => (error as { readonly _tag?: unknown } | null)?._tag
+
+export const exitCodeOf = (error: unknown): number => {
+  if (error instanceof Failure) return error.exitCode
+  return tagOf(error) === 'InvalidSettings' || tagOf(error) === 'InvalidRequest'
+    ? exitCodes.usage
+    : exitCodes.failed
+}
+
+/** One line, whatever the error. */
+export const lineOf = (error: unknown): string => {
+  const { message } = error as { readonly message?: unknown }
+  const line = typeof message === 'string' && message !== '' ? message : String(error)
+  const detail = tagOf(error) === 'StorageError' ? `: ${rootMessage(error)}` : ''
+  return `${line}${detail}`.replaceAll(/\s*\n\s*/g, ' ')
+}

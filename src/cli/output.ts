@@ -1,0 +1,122 @@
+/**
+ * Where output goes: results to standard output; progress, notes and errors to standard error.
+ */
+import { stripVTControlCharacters } from 'node:util'
+import { Clock, Config, Console, Effect, Logger, Option } from 'effect'
+import { failed } from './failure.js'
+
+/** A result. */
+export const say = (line: string) => Console.log(line)
+
+/** What accompanies it. */
+export const remark = (line: string) => Console.error(line)
+
+const noColor = Config.option(Config.string('NO_COLOR')).pipe(
+  Config.map(Option.exists((value) => value !== '')),
+  Effect.orElseSucceed(() => false),
+)
+
+/** Help and usage errors come in colours; they stay on terminals that want them. */
+export const withPlainOutput = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(noColor, (plain) => {
+    const write = (stream: NodeJS.WriteStream, parts: ReadonlyArray<unknown>) => {
+      const text = parts.map(String).join(' ').trimEnd()
+      stream.write(`${plain || !stream.isTTY ? stripVTControlCharacters(text) : text}\n`)
+    }
+    const log = (...parts: ReadonlyArray<unknown>) => write(process.stdout, parts)
+    const error = (...parts: ReadonlyArray<unknown>) => write(process.stderr, parts)
+    return Console.consoleWith((console) =>
+      Effect.withConsole(program, {
+        ...console,
+        log: (...parts) => Effect.sync(() => log(...parts)),
+        error: (...parts) => Effect.sync(() => error(...parts)),
+        unsafe: { ...console.unsafe, log, error },
+      }),
+    )
+  })
+
+/** What layers have to say. */
+export const loggerLayer = Logger.replace(
+  Logger.defaultLogger,
+  Logger.make(({ message }) => {
+    const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
+    process.stderr.write(`${parts.map(String).join(' ')}\n`)
+  }),
+)
+
+export interface Progress {
+  /** Cheap enough to be called for each step. */
+  readonly update: (done: number, of: number, detail: string) => void
+}
+
+const width = 24
+const everyMillis = { terminal: 100, plain: 5_000 }
+
+const percentOf = (done: number, of: number) => (of === 0 ? 100 : Math.floor((done / of) * 100))
+
+/** A bar on a terminal; elsewhere a line now and then, and none for what is quick. */
+export const withProgress = <A, E, R>(
+  label: string,
+  work: (progress: Progress) => Effect.Effect<A, E, R>,
+): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Effect.clock, (clock: Clock.Clock) => {
+    const isTerminal = process.stderr.isTTY
+    const pause = isTerminal ? everyMillis.terminal : everyMillis.plain
+    let last = isTerminal ? 0 : clock.unsafeCurrentTimeMillis()
+    let length = 0
+    const draw = (line: string) => {
+      // Blanks instead of control sequences: some terminals want none.
+      process.stderr.write(`\r${line.padEnd(length)}`)
+      length = line.length
+    }
+    const update = (done: number, of: number, detail: string) => {
+      const now = clock.unsafeCurrentTimeMillis()
+      if (now - last < pause) return
+      last = now
+      const percent = percentOf(done, of)
+      if (!isTerminal) process.stderr.write(`${label}: ${percent} % (${detail})\n`)
+      else {
+        const filled = Math.round((percent / 100) * width)
+        draw(`${label} [${'#'.repeat(filled).padEnd(width, '.')}] ${percent} % ${detail}`)
+      }
+    }
+    return Effect.ensuring(
+      work({ update }),
+      Effect.sync(() => {
+        if (length === 0) return
+        draw('')
+        process.stderr.write('\r')
+      }),
+    )
+  })
+
+/** Writes a piece of a large result, as fast as its reader takes it. */
+export const writeTo = (stream: NodeJS.WritableStream, text: string) =>
+  Effect.async<void, ReturnType<typeof failed>>((resume) => {
+    stream.write(text, (error) =>
+      resume(error ? Effect.fail(failed(`writing stopped: ${error.message}`)) : Effect.void),
+    )
+  })
+
+const units = ['bytes', 'KB', 'MB', 'GB', 'TB']
+
+export const bytesText = (bytes: number): string => {
+  let [value, unit] = [bytes, 0]
+  for (; value >= 1_000 && unit < units.length - 1; unit++) value /= 1_000
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}
+
+export const countText = (count: number, one: string, many = `${one}s`): string =>
+  `${count.toLocaleString('en')} ${count === 1 ? one : many}`
+
+const steps: ReadonlyArray<readonly [seconds: number, unit: string]> = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'min'],
+]
+
+/** In the greatest unit that fits, such as `3 d`. */
+export const ageText = (seconds: number): string => {
+  const [size, unit] = steps.find(([size]) => seconds >= size) ?? [1, 's']
+  return `${Math.floor(seconds / size)} ${unit}`
+}

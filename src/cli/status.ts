@@ -1,0 +1,87 @@
+/**
+ * `status`: how a database is doing, in one look that disturbs nobody.
+ */
+import { Command, Options } from '@effect/cli'
+import { Effect } from 'effect'
+import { type DatabaseStatus, inspect, type WorkspaceStatus } from '../layers/inspect.js'
+import { ageText, bytesText, countText, say } from './output.js'
+import { existing, observing } from './settings.js'
+
+const json = Options.boolean('json').pipe(Options.withDescription('print one JSON object'))
+
+const table = (rows: ReadonlyArray<readonly [string, string]>, indent = '') =>
+  rows.map(([name, value]) => `${indent}${name.padEnd(10)} ${value}`)
+
+const schemaText = ({ kind, applied, pending }: DatabaseStatus['schema']) => {
+  const names = pending.map(({ name }) => name).join(', ')
+  switch (kind) {
+    case 'newer':
+      return `${applied}, of a newer release`
+    case 'legacy':
+      return `of the earlier package; pending: ${names}`
+    default:
+      return pending.length === 0 ? `${applied}, up to date` : `${applied}; pending: ${names}`
+  }
+}
+
+const workspaceLines = (workspace: WorkspaceStatus): ReadonlyArray<string> => {
+  const { id, name, removed, members, liveRows, logEntries, version, floor, oldestEntryAge } = workspace
+  const { slowestDevice: slowest, devices } = workspace
+  const rows = Object.entries(liveRows).map(([table, count]) => `${count.toLocaleString('en')} ${table}`)
+  const age = oldestEntryAge === null ? '' : `, the oldest ${ageText(oldestEntryAge)} old`
+  const trimmed = floor === 0 ? '' : `, trimmed up to ${floor}`
+  return [
+    '',
+    `workspace ${id}${name === null ? '' : ` ${JSON.stringify(name)}`}${removed ? ' (removed)' : ''}`,
+    ...table(
+      [
+        ['members', String(members)],
+        ['rows', rows.length === 0 ? 'none' : rows.join(', ')],
+        ['log', `${countText(logEntries, 'entry', 'entries')}${age}`],
+        ['version', `${version}${trimmed}`],
+        [
+          'devices',
+          slowest === null
+            ? 'none'
+            : `${devices}, the slowest ${slowest.deviceId} at ${slowest.version}, ${slowest.behind} behind, heard of ${ageText(slowest.heardOf)} ago`,
+        ],
+      ],
+      '  ',
+    ),
+  ]
+}
+
+const lines = (status: DatabaseStatus): ReadonlyArray<string> => [
+  ...table([
+    ['database', status.path],
+    [
+      'size',
+      `${bytesText(status.bytes)}, of it ${bytesText(status.freeBytes)} free; write-ahead log ${bytesText(status.walBytes)}`,
+    ],
+    ['schema', schemaText(status.schema)],
+    [
+      'pragmas',
+      Object.entries(status.pragmas)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(' '),
+    ],
+    ...(status.hasNote || status.schema.kind !== 'ours'
+      ? []
+      : [['note', 'none: the next start takes this for a restored backup'] as const]),
+  ]),
+  ...status.workspaces.flatMap(workspaceLines),
+]
+
+export const status = Command.make('status', { json }, ({ json }) =>
+  Effect.gen(function* () {
+    const { file, settings } = yield* existing
+    const found = yield* observing(file, (database) => inspect(database, file))
+    // What a connection sets, no file tells.
+    const status = { ...found, pragmas: { ...found.pragmas, synchronous: settings.synchronous } }
+    yield* say(json ? JSON.stringify(status, undefined, 2) : lines(status).join('\n'))
+  }),
+).pipe(
+  Command.withDescription(
+    'Shows size, schema and workspaces of the database. Changes nothing; the server may run.',
+  ),
+)

@@ -1,0 +1,157 @@
+/**
+ * `export` and `import`: one workspace as lines of JSON.
+ */
+import { createReadStream, createWriteStream, existsSync, rmSync, statSync } from 'node:fs'
+import { Args, Command, Options } from '@effect/cli'
+import { Effect, Option } from 'effect'
+import { publish } from '../layers/backup.js'
+import { makeConnection } from '../layers/connection.js'
+import { workspaceNamed } from '../layers/inspect.js'
+import { pinSnapshot } from '../layers/observer.js'
+import { schemaState } from '../layers/schemaState.js'
+import { rootMessage } from '../layers/sqliteErrors.js'
+import { BadLine, exportLines, type ExportHeader, headerOf, importLines } from '../layers/transfer.js'
+import { writable } from './backup.js'
+import { failed, usage } from './failure.js'
+import { countText, remark, say, withProgress, writeTo } from './output.js'
+import { existing, observing, requireCurrent, serving } from './settings.js'
+
+const noWorkspace = (id: string, file: string) =>
+  usage(`there is no workspace ${id} in ${file}: \`or3-sqlite status\` lists them`)
+
+const writeAll = (file: string, id: string, stream: NodeJS.WritableStream) =>
+  observing(file, (database, connection) =>
+    Effect.gen(function* () {
+      pinSnapshot(database)
+      yield* requireCurrent(file, schemaState(connection))
+      const found = workspaceNamed(connection, id)
+      if (found === undefined) return yield* noWorkspace(id, file)
+      const header = headerOf(connection, { id, name: found.name })
+      yield* withProgress('export', ({ update }) =>
+        Effect.gen(function* () {
+          for (const { text, rows } of exportLines(connection, header)) {
+            yield* writeTo(stream, text)
+            update(rows, header.rows, countText(rows, 'record'))
+          }
+        }),
+      )
+      return header
+    }),
+  )
+
+/** Under its own name only when it is complete. */
+const toFile = (
+  target: string,
+  force: boolean,
+  write: (stream: NodeJS.WritableStream) => ReturnType<typeof writeAll>,
+) =>
+  Effect.gen(function* () {
+    const file = yield* writable(target, force)
+    const draft = `${file}.part-${process.pid}`
+    return yield* Effect.gen(function* () {
+      const stream = createWriteStream(draft, { mode: 0o600 })
+      const opened = Effect.async<void, ReturnType<typeof failed>>((resume) => {
+        stream.once('open', () => resume(Effect.void))
+        stream.on('error', (error) => resume(Effect.fail(failed(rootMessage(error)))))
+      })
+      yield* opened
+      const header = yield* write(stream)
+      yield* Effect.promise(() => new Promise<void>((resolve) => stream.end(resolve)))
+      yield* Effect.try({
+        try: () => publish(draft, file, force),
+        catch: (error) => failed(rootMessage(error)),
+      })
+      return header
+    }).pipe(Effect.ensuring(Effect.sync(() => rmSync(draft, { force: true }))))
+  })
+
+const exported = Options.text('workspace').pipe(Options.withDescription('the workspace, by its id'))
+const out = Options.text('out').pipe(
+  Options.withDescription('a file to write; standard output if not given'),
+  Options.optional,
+)
+const force = Options.boolean('force').pipe(Options.withDescription('replace the file if it is there'))
+
+export const exportCommand = Command.make(
+  'export',
+  { workspace: exported, out, force },
+  ({ workspace, out, force }) =>
+    Effect.gen(function* () {
+      const { file } = yield* existing
+      const write = (stream: NodeJS.WritableStream) => writeAll(file, workspace, stream)
+      if (Option.isNone(out)) {
+        const { rows } = yield* write(process.stdout)
+        yield* remark(`exported ${countText(rows, 'record')} of workspace ${workspace}`)
+        return
+      }
+      const { rows } = yield* toFile(out.value, force, write)
+      yield* say(`${out.value}: ${countText(rows, 'record')} of workspace ${workspace}`)
+    }),
+).pipe(
+  Command.withDescription(
+    'Writes the live records of one workspace with their revisions, one JSON object a line. The server may run.',
+  ),
+)
+
+const source = Args.text({ name: 'FILE' }).pipe(Args.withDescription('an export; - for standard input'))
+const into = Options.text('workspace').pipe(
+  Options.withDescription('the workspace to import into; the one it came from if not given'),
+  Options.optional,
+)
+const anew = Options.boolean('new').pipe(
+  Options.withDescription('also into a workspace that the database does not know'),
+)
+
+const chunksOf = (source: string) =>
+  Effect.suspend(() => {
+    if (source === '-') return Effect.succeed(process.stdin as AsyncIterable<Uint8Array>)
+    if (!existsSync(source) || !statSync(source).isFile()) return usage(`there is no export ${source}`)
+    return Effect.succeed(createReadStream(source) as AsyncIterable<Uint8Array>)
+  })
+
+export const importCommand = Command.make(
+  'import',
+  { workspace: into, anew, source },
+  ({ workspace, anew, source }) =>
+    Effect.gen(function* () {
+      const target = yield* existing
+      const { file } = target
+      const chunks = yield* chunksOf(source)
+      const choose = (header: ExportHeader) =>
+        observing(file, (database) =>
+          Effect.suspend(() => {
+            const id = Option.getOrElse(workspace, () => header.workspace.id)
+            const found = workspaceNamed(makeConnection(database), id)
+            if (found?.removed === true)
+              return usage(`workspace ${id} was removed: name another with --workspace`)
+            return found !== undefined || anew
+              ? Effect.succeed(id)
+              : usage(
+                  `there is no workspace ${id} in ${file}: name another with --workspace, or import into a new one with --new`,
+                )
+          }),
+        )
+      const name = source === '-' ? 'standard input' : source
+      const report = yield* serving(
+        target,
+        withProgress('import', ({ update }) =>
+          importLines(chunks, choose, (done, of) => update(done, of, countText(done, 'record'))),
+        ),
+      ).pipe(
+        Effect.mapError((error) => (error instanceof BadLine ? failed(`${name}, ${error.message}`) : error)),
+      )
+      const { workspaceId, rows, applied, older, known, conflicts } = report
+      yield* say(
+        `${countText(rows, 'record')} into workspace ${workspaceId}: ${applied} applied, ` +
+          `${known} known already, ${older} not newer than what is there`,
+      )
+      if (conflicts.length > 0)
+        return yield* failed(
+          `${name}, line ${conflicts[0]}: the op id is taken by other content (${countText(conflicts.length, 'such record')} left out)`,
+        )
+    }),
+).pipe(
+  Command.withDescription(
+    'Pushes an export into a workspace, a batch at a time. What is there and newer stays; importing again changes nothing. The server may run.',
+  ),
+)

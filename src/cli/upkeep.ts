@@ -1,0 +1,111 @@
+/**
+ * `gc` and `vacuum`: less history, and a smaller file.
+ */
+import { Command, Options } from '@effect/cli'
+import { Effect, Option } from 'effect'
+import { compact } from '../layers/compact.js'
+import { inspect, workspaceNamed } from '../layers/inspect.js'
+import { durationRule, positiveDuration } from '../layers/ProviderConfig.js'
+import { schemaState } from '../layers/schemaState.js'
+import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
+import { usage } from './failure.js'
+import { bytesText, countText, remark, say, withProgress } from './output.js'
+import { existing, observing, requireCurrent, serving } from './settings.js'
+
+const retention = Options.text('retention').pipe(
+  Options.withDescription(
+    'how much history stays, such as "30 days"; OR3_SQLITE_GC_RETENTION if not given, else 30 days',
+  ),
+  Options.optional,
+)
+
+const workspace = Options.text('workspace').pipe(
+  Options.withDescription('only this workspace, by its id'),
+  Options.optional,
+)
+
+const nothing: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
+
+const sum = (a: UpkeepReport, b: UpkeepReport): UpkeepReport => ({
+  workspaces: a.workspaces + b.workspaces,
+  entries: a.entries + b.entries,
+  tombstones: a.tombstones + b.tombstones,
+  opIds: a.opIds + b.opIds,
+  cursors: a.cursors + b.cursors,
+})
+
+const durationOf = (text: string) => {
+  const duration = positiveDuration(text)
+  return duration === undefined
+    ? usage(`--retention is "${text}", but accepts ${durationRule}`)
+    : Effect.succeed(duration)
+}
+
+export const gc = Command.make('gc', { retention, workspace }, ({ retention, workspace }) =>
+  Effect.gen(function* () {
+    const target = yield* existing
+    const { file, settings } = target
+    const window = Option.isSome(retention) ? yield* durationOf(retention.value) : settings.gcRetention
+    const before = yield* observing(file, (database, connection) =>
+      Effect.gen(function* () {
+        yield* requireCurrent(file, schemaState(connection))
+        if (Option.isSome(workspace) && workspaceNamed(connection, workspace.value) === undefined)
+          return yield* usage(`there is no workspace ${workspace.value} in ${file}`)
+        return yield* inspect(database, file)
+      }),
+    )
+    const ids = Option.match(workspace, {
+      onNone: () => before.workspaces.map(({ id }) => id),
+      onSome: (id) => [id],
+    })
+    const report = yield* serving(
+      target,
+      withProgress('gc', ({ update }) =>
+        Effect.gen(function* () {
+          const upkeep = yield* Upkeep
+          let report = nothing
+          for (const [index, workspaceId] of ids.entries()) {
+            update(index, ids.length, `workspace ${workspaceId}`)
+            report = sum(report, yield* upkeep.collect({ retention: window, workspaceId }))
+          }
+          yield* upkeep.tidy
+          return report
+        }),
+      ),
+    )
+    const after = yield* observing(file, (database) => inspect(database, file))
+    const { workspaces, entries, tombstones, opIds, cursors } = report
+    yield* say(
+      `${countText(workspaces, 'workspace')}: removed ${countText(entries, 'log entry', 'log entries')}, ` +
+        `${countText(tombstones, 'tombstone')}, ${countText(opIds, 'op id')}, ${countText(cursors, 'stale cursor')}`,
+    )
+    const freed = after.freeBytes - before.freeBytes
+    yield* say(
+      `${bytesText(Math.max(0, freed))} freed within the file, ${bytesText(after.freeBytes)} free in all; \`or3-sqlite vacuum\` gives them back`,
+    )
+  }),
+).pipe(
+  Command.withDescription(
+    'Removes history that every live device has and that is older than the retention window. The server may run.',
+  ),
+)
+
+export const vacuum = Command.make('vacuum', {}, () =>
+  Effect.gen(function* () {
+    const { file } = yield* existing
+    const { bytes } = yield* observing(file, (database, connection) =>
+      Effect.zipRight(requireCurrent(file, schemaState(connection)), inspect(database, file)),
+    )
+    yield* remark(`rewriting ${bytesText(bytes)}; pushes wait meanwhile`)
+    const { before, after, waits } = yield* compact(file)
+    yield* say(
+      waits
+        ? `rewritten; the file is at ${bytesText(after)} and shrinks when its readers are done`
+        : `${bytesText(before)} before, ${bytesText(after)} now: ${bytesText(Math.max(0, before - after))} given back`,
+    )
+  }),
+).pipe(
+  Command.withDescription(
+    'Rewrites the file without its free pages. Needs as much free space again; stop the server, or its pushes wait or fail meanwhile.',
+  ),
+)

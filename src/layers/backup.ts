@@ -1,0 +1,150 @@
+/**
+ * Copies a database while it is in use, and checks the copy.
+ *
+ * SQLite's online backup starts over whenever another process has written since its last step, so under constant writes it would
+ * never end. Under a write-ahead log a reader that keeps its snapshot does not see those writes, and nobody waits for it. With
+ * the other journals such a reader holds writers back; so there the copy is tried without at first.
+ */
+import { linkSync, renameSync, rmSync } from 'node:fs'
+import Sqlite from 'better-sqlite3'
+import { Data, Effect } from 'effect'
+import type { StorageError } from '../services/StorageError.js'
+import { type Connection, makeConnection } from './connection.js'
+import { syncFile, syncFolderOf } from './files.js'
+import { type Extent, leapSql } from './leap.js'
+import { attempt, patienceMillis, pinSnapshot } from './observer.js'
+import { type SchemaState, schemaState } from './schemaState.js'
+import { isDriverError, rootMessage, toStorageError } from './sqliteErrors.js'
+
+/** A copy that is not what it should be, or a target that is not to be replaced. One line. */
+export class BackupRefused extends Data.TaggedError('BackupRefused')<{ readonly message: string }> {}
+
+export type OnPages = (done: number, of: number) => void
+
+/** Eight megabytes at a time. */
+const stepPages = 2_000
+/** How often the copy may start over before it holds writers back. */
+const freshStarts = 3
+
+const isWal = (database: Sqlite.Database) => database.pragma('journal_mode', { simple: true }) === 'wal'
+
+/** Copies what the connection sees into a new file. What was committed before the call is in the copy. */
+export const copyOnline = (
+  source: Sqlite.Database,
+  target: string,
+  onPages: OnPages,
+): Effect.Effect<void, StorageError> =>
+  Effect.flatMap(Effect.clock, (clock) =>
+    Effect.tryPromise({
+      try: async () => {
+        if (isWal(source)) pinSnapshot(source)
+        let starts = 0
+        let left = Number.POSITIVE_INFINITY
+        let moved = clock.unsafeCurrentTimeMillis()
+        await source.backup(target, {
+          progress: ({ totalPages, remainingPages }) => {
+            const now = clock.unsafeCurrentTimeMillis()
+            if (remainingPages > left && ++starts === freshStarts && !source.inTransaction)
+              pinSnapshot(source)
+            if (remainingPages !== left) moved = now
+            // The driver tells a lock from progress by nothing else.
+            else if (now - moved > patienceMillis) throw new Sqlite.SqliteError('locked', 'SQLITE_BUSY')
+            left = remainingPages
+            onPages(totalPages - remainingPages, totalPages)
+            return stepPages
+          },
+        })
+        if (source.inTransaction) source.exec('COMMIT')
+      },
+      catch: (error) => {
+        if (isDriverError(error)) return toStorageError('backup')(error)
+        throw error
+      },
+    }),
+  )
+
+export interface Checked {
+  readonly schema: SchemaState
+  readonly extent: Extent
+  readonly workspaces: number
+}
+
+const count = (connection: Connection, sql: string) => connection.first<{ count: number }>(sql)!.count
+
+const nothing: Extent = { total: 0, highest: 0, clockBase: 0 }
+
+/** What a database holds; nothing while it has no table for it. */
+export const extentIn = (connection: Connection): Extent =>
+  connection.first(`SELECT 1 FROM sqlite_schema WHERE name = 'server_version_counter'`) === undefined ||
+  schemaState(connection).kind !== 'ours'
+    ? nothing
+    : connection.first<Extent>(leapSql.extent)!
+
+/**
+ * Whether a copy that nobody else uses is a sound database of ours; makes it one file, without a write-ahead log beside it.
+ * `what` names it in the message.
+ */
+export const checkCopy = (
+  path: string,
+  what: string,
+): Effect.Effect<Checked, BackupRefused | StorageError> => {
+  const refuse = (why: string) => new BackupRefused({ message: `${what} ${why}` })
+  return Effect.acquireUseRelease(
+    attempt('backup', () => new Sqlite(path, { fileMustExist: true, timeout: patienceMillis })),
+    (database) =>
+      Effect.gen(function* () {
+        const connection = makeConnection(database)
+        const checked = yield* attempt('backup', () => {
+          const [problem] = connection.all<{ integrity_check: string }>('PRAGMA integrity_check(1)')
+          if (problem?.integrity_check !== 'ok')
+            return refuse(`is damaged: ${problem?.integrity_check.split('\n').at(-1)}`)
+          if (connection.first('PRAGMA foreign_key_check') !== undefined)
+            return refuse('is damaged: a foreign key leads nowhere')
+          const schema = schemaState(connection)
+          if (schema.kind === 'newer')
+            return refuse(`has schema ${schema.applied}, of a newer release: install that release first`)
+          if (schema.kind === 'foreign' || schema.kind === 'empty')
+            return refuse('is no database of this package')
+          const workspaces =
+            schema.kind === 'ours' ? count(connection, 'SELECT count(*) AS count FROM workspaces') : 0
+          const result: Checked = { schema, extent: extentIn(connection), workspaces }
+          database.pragma('journal_mode = DELETE')
+          return result
+        }).pipe(
+          Effect.catchIf(
+            (error) => error.reason === 'corrupt',
+            (error) => Effect.succeed(refuse(`is no sound database: ${rootMessage(error)}`)),
+          ),
+        )
+        return checked instanceof BackupRefused ? yield* checked : checked
+      }),
+    (database) => Effect.sync(() => database.close()),
+  )
+}
+
+/** What SQLite would take for a part of the file. */
+export const companions = ['-wal', '-shm', '-journal'] as const
+
+/** Gives a finished draft its name, durably; the name must be free unless it may be replaced. */
+export const publish = (draft: string, target: string, mayReplace: boolean): void => {
+  syncFile(draft)
+  if (mayReplace) {
+    for (const suffix of companions) rmSync(target + suffix, { force: true })
+    renameSync(draft, target)
+  } else {
+    linkOrRename(draft, target)
+  }
+  syncFolderOf(target)
+}
+
+/** A link fails where there is a file already; a rename would replace it. Not every file system has links. */
+const linkOrRename = (draft: string, target: string) => {
+  try {
+    linkSync(draft, target)
+  } catch (error) {
+    if ((error as { code?: string }).code === 'EEXIST') throw error
+    renameSync(draft, target)
+    return
+  }
+  rmSync(draft)
+}

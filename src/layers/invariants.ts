@@ -1,0 +1,228 @@
+/**
+ * What must hold of every database of ours, as statements that find what breaks it.
+ *
+ * SQLite does the work, set by set: a log of a million entries is read a few times, and nothing of it is held here. What a leap
+ * after a restored backup leaves is in order: entries below the floor keep their versions and clocks, while rows have risen.
+ */
+import type Sqlite from 'better-sqlite3'
+import { Effect } from 'effect'
+import { believable, leapSize } from '../services/epochs.js'
+import type { StorageError } from '../services/StorageError.js'
+import { limits, type SyncedTable, syncedTables } from '../services/SyncDomain.js'
+import { makeConnection } from './connection.js'
+import { attempt } from './observer.js'
+import { unbornWorkspace } from './position.js'
+import { objectsOf, type SchemaObjects } from './schemaState.js'
+
+/** A rule that does not hold, with the first few that break it. */
+export interface Fault {
+  readonly rule: string
+  readonly examples: ReadonlyArray<string>
+  /** Whether there are more than these. */
+  readonly more: boolean
+}
+
+const shown = 3
+
+const rows = `(${syncedTables
+  .map(
+    (table) => `SELECT workspace_id, '${table}' AS table_name, pk, data_json, clock, hlc, op_id, device_id,
+      server_version, deleted FROM s_${table}`,
+  )
+  .join(' UNION ALL ')})`
+
+/** A condition on the row of the record that `x` names; true for a table that is none. */
+const ofItsRow = (condition: (table: SyncedTable) => string) =>
+  `CASE x.table_name ${syncedTables.map((table) => `WHEN '${table}' THEN ${condition(table)}`).join(' ')} ELSE 1 END`
+
+const noRow = (where: string) =>
+  ofItsRow(
+    (table) =>
+      `NOT EXISTS (SELECT 1 FROM s_${table} AS r WHERE r.workspace_id = x.workspace_id AND r.pk = x.pk AND ${where})`,
+  )
+
+const count = (column: string) =>
+  `(typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER})`
+const ascii = (column: string) =>
+  `(typeof(${column}) = 'text' AND octet_length(${column}) BETWEEN 1 AND ${limits.idLength} AND ${column} NOT GLOB '*[^ -~]*')`
+const stamp = `${ascii('op_id')} AND ${ascii('hlc')} AND ${ascii('device_id')} AND ${count('clock')}`
+
+const withoutCounter = (table: string) =>
+  `SELECT '${table}' AS "in", workspace_id FROM (SELECT DISTINCT workspace_id FROM ${table})
+   WHERE workspace_id NOT IN (SELECT workspace_id FROM server_version_counter)`
+
+/** In the order in which they are looked at. */
+export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
+  [
+    'the file is sound',
+    `SELECT integrity_check AS problem FROM pragma_integrity_check WHERE problem <> 'ok'`,
+  ],
+  ['foreign keys lead to a row', `SELECT "table", rowid AS "row", parent FROM pragma_foreign_key_check`],
+  [
+    'a counter holds a high watermark, a floor below it and a whole epoch of clocks',
+    `SELECT workspace_id, value, trimmed_version, clock_base FROM server_version_counter
+     WHERE NOT (${count('value')} AND ${count('trimmed_version')} AND ${count('clock_base')}
+       AND trimmed_version <= value AND clock_base % ${leapSize} = 0 AND coalesce(${count('leapt_at')}, 1))`,
+  ],
+  [
+    'what is synced belongs to a workspace with a counter',
+    ['change_log', 'trimmed_ops', 'tombstones', ...syncedTables.map((table) => `s_${table}`)]
+      .map(withoutCounter)
+      .join(' UNION ALL '),
+  ],
+  [
+    'the log is without gap from above the floor up to the high watermark',
+    `SELECT c.workspace_id, c.trimmed_version AS floor, c.value AS watermark,
+       count(l.server_version) AS entries, max(l.server_version) AS last
+     FROM server_version_counter AS c
+     LEFT JOIN change_log AS l ON l.workspace_id = c.workspace_id AND l.server_version > c.trimmed_version
+     WHERE c.workspace_id <> '${unbornWorkspace}'
+     GROUP BY c.workspace_id HAVING entries <> c.value - c.trimmed_version OR last > c.value`,
+  ],
+  [
+    'the log below the floor is gone, unless the workspace leapt',
+    `SELECT l.workspace_id, l.server_version, c.trimmed_version AS floor
+     FROM server_version_counter AS c JOIN change_log AS l
+       ON l.workspace_id = c.workspace_id AND l.server_version <= c.trimmed_version
+     WHERE c.leapt_at IS NULL`,
+  ],
+  [
+    'a log entry is a valid op, and a put has a payload',
+    `SELECT workspace_id, server_version, table_name, pk FROM change_log
+     WHERE NOT (${stamp} AND server_version >= 1
+       AND table_name IN (${syncedTables.map((table) => `'${table}'`).join(', ')})
+       AND iif(payload_json IS NULL, op = 'delete', json_valid(payload_json)))`,
+  ],
+  [
+    'no log entry is greater than the revision of its row',
+    `SELECT x.workspace_id, x.server_version, x.table_name, x.pk FROM change_log AS x
+     WHERE ${noRow('(r.clock, r.hlc, r.op_id) >= (x.clock, x.hlc, x.op_id)')}`,
+  ],
+  [
+    'a row above the floor is what its log entry says',
+    syncedTables
+      .map(
+        (table) => `
+          SELECT r.workspace_id, '${table}' AS table_name, r.pk, r.server_version
+          FROM s_${table} AS r JOIN server_version_counter AS c ON c.workspace_id = r.workspace_id
+          LEFT JOIN change_log AS l ON l.workspace_id = r.workspace_id AND l.server_version = r.server_version
+          WHERE r.server_version > c.trimmed_version AND NOT coalesce(
+            (l.table_name, l.pk, l.clock, l.hlc, l.op_id, l.device_id, l.op)
+              = ('${table}', r.pk, r.clock, r.hlc, r.op_id, r.device_id, iif(r.deleted, 'delete', 'put'))
+            AND (l.payload_json IS r.data_json OR (r.deleted AND r.data_json IS NULL)), 0)`,
+      )
+      .join(' UNION ALL '),
+  ],
+  [
+    'a row has a version of its own, up to the high watermark',
+    `SELECT r.workspace_id, r.table_name, r.pk, r.server_version FROM ${rows} AS r
+       JOIN server_version_counter AS c ON c.workspace_id = r.workspace_id
+     WHERE NOT (${count('r.server_version')} AND r.server_version BETWEEN 1 AND c.value)
+     UNION ALL
+     SELECT workspace_id, table_name, pk, server_version FROM ${rows}
+     GROUP BY workspace_id, server_version HAVING count(*) > 1`,
+  ],
+  [
+    'a row has a valid revision, and a live one a payload',
+    `SELECT workspace_id, table_name, pk FROM ${rows}
+     WHERE NOT (${stamp} AND iif(data_json IS NULL, deleted, json_valid(data_json)))`,
+  ],
+  [
+    'a tombstone has a deleted row of the same revision',
+    `SELECT x.workspace_id, x.table_name, x.pk FROM tombstones AS x WHERE ${noRow(
+      `r.deleted = 1 AND (r.clock, r.hlc, r.op_id, r.server_version) = (x.clock, x.hlc, x.op_id, x.server_version)`,
+    )}`,
+  ],
+  [
+    'a deleted row without a tombstone has no payload left',
+    syncedTables
+      .map(
+        (table) => `
+          SELECT workspace_id, '${table}' AS table_name, pk FROM s_${table} AS r
+          WHERE deleted = 1 AND data_json IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tombstones AS t
+            WHERE t.workspace_id = r.workspace_id AND t.table_name = '${table}' AND t.pk = r.pk)`,
+      )
+      .join(' UNION ALL '),
+  ],
+  [
+    'a notification belongs to the user its payload names',
+    `SELECT workspace_id, pk, user_id FROM s_notifications
+     WHERE deleted = 0 AND user_id IS NOT
+       CASE json_type(data_json, '$.user_id') WHEN 'text' THEN data_json ->> '$.user_id' END`,
+  ],
+  [
+    'a trimmed op lies below the floor and is not in the log',
+    `SELECT t.workspace_id, t.op_id, t.server_version FROM trimmed_ops AS t
+       JOIN server_version_counter AS c ON c.workspace_id = t.workspace_id
+     WHERE NOT (${count('t.server_version')} AND t.server_version <= c.trimmed_version AND length(t.content_hash) = 16)
+       OR EXISTS (SELECT 1 FROM change_log AS l WHERE l.workspace_id = t.workspace_id AND l.op_id = t.op_id)`,
+  ],
+  [
+    'a device cursor is at a version that the workspace can have given',
+    `SELECT d.workspace_id, d.device_id, d.last_seen_version FROM device_cursors AS d
+       LEFT JOIN server_version_counter AS c ON c.workspace_id = d.workspace_id
+     WHERE NOT (${ascii('d.device_id')} AND ${count('d.last_seen_version')}
+       AND d.last_seen_version <= coalesce(c.value, 0) + ${believable * leapSize})`,
+  ],
+  [
+    'a live workspace with members has an owner',
+    `SELECT id AS workspace_id FROM workspaces AS w WHERE deleted = 0
+       AND EXISTS (SELECT 1 FROM workspace_members AS m WHERE m.workspace_id = w.id)
+       AND NOT EXISTS (SELECT 1 FROM workspace_members AS m WHERE m.workspace_id = w.id AND m.role = 'owner')`,
+  ],
+  [
+    "a user's active workspace is a live membership",
+    `SELECT id AS user_id, active_workspace_id FROM users AS u
+     WHERE active_workspace_id IS NOT NULL AND NOT EXISTS (
+       SELECT 1 FROM workspaces AS w JOIN workspace_members AS m ON m.workspace_id = w.id
+       WHERE w.id = u.active_workspace_id AND w.deleted = 0 AND m.user_id = u.id)`,
+  ],
+]
+
+const described = (row: object) =>
+  Object.entries(row)
+    .map(([name, value]) => `${name} ${value === null ? 'none' : JSON.stringify(value)}`)
+    .join(', ')
+
+const schemaRule = 'the schema is what the migrations made'
+
+const schemaFaults = (database: Sqlite.Database, expected: SchemaObjects): ReadonlyArray<string> => {
+  const present = objectsOf(makeConnection(database))
+  return [...expected].flatMap(([name, sql]) => {
+    const found = present.get(name)
+    return found === sql ? [] : [`${name} is ${found === undefined ? 'missing' : 'another'}`]
+  })
+}
+
+const faultOf = (rule: string, found: ReadonlyArray<string>): ReadonlyArray<Fault> =>
+  found.length === 0 ? [] : [{ rule, examples: found.slice(0, shown), more: found.length > shown }]
+
+/** Looks at one rule after the other, on a connection that sees one snapshot; tells before each. */
+export const findFaults = (
+  database: Sqlite.Database,
+  expected: SchemaObjects,
+  onRule: (done: number, of: number, rule: string) => Effect.Effect<void> = () => Effect.void,
+): Effect.Effect<ReadonlyArray<Fault>, StorageError> =>
+  Effect.gen(function* () {
+    database.pragma(`cache_size = ${-64 * 1024}`)
+    const of = invariants.length + 1
+    yield* onRule(0, of, schemaRule)
+    const schema = yield* attempt('check', () => schemaFaults(database, expected))
+    const faults = [...faultOf(schemaRule, schema)]
+    // Without a table there is nothing to ask.
+    if (schema.some((problem) => problem.startsWith('table '))) return faults
+    for (const [index, [rule, sql]] of invariants.entries()) {
+      yield* onRule(index + 1, of, rule)
+      const found = yield* attempt('check', () =>
+        database.prepare<[], object>(`${sql} LIMIT ${shown + 1}`).all(),
+      ).pipe(
+        // A damaged page ends the statement that meets it; the others may still say something.
+        Effect.catchIf(
+          (error) => error.reason === 'corrupt',
+          () => Effect.succeed([{ problem: 'a damaged page was met' }]),
+        ),
+      )
+      faults.push(...faultOf(rule, found.map(described)))
+    }
+    return faults
+  })

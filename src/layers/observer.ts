@@ -1,0 +1,72 @@
+/**
+ * Looks at a database file without changing it, also while a server uses it.
+ */
+import { existsSync } from 'node:fs'
+import Sqlite from 'better-sqlite3'
+import { Effect, type Scope } from 'effect'
+import { DatabaseOpenError, type StorageError } from '../services/StorageError.js'
+import { settledSize } from './databaseFile.js'
+import { isDriverError, openError, toStorageError } from './sqliteErrors.js'
+
+/** How long a lock is waited for. A command may block its own process. */
+export const patienceMillis = 5_000
+
+/** What the driver refuses becomes a typed error; whatever else is thrown is a bug and stays a defect. */
+export const attempt = <A>(operation: string, body: () => A): Effect.Effect<A, StorageError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(body())
+    } catch (error) {
+      if (isDriverError(error)) return Effect.fail(toStorageError(operation)(error))
+      throw error
+    }
+  })
+
+/**
+ * A read-only connection leaves a write-ahead log behind where there was none, so that is opened for writing and told not to.
+ * Where there is one, a connection that may write would copy it into the file when it closes as the last.
+ */
+const openForReading = (path: string): Sqlite.Database => {
+  const options = { fileMustExist: true, timeout: patienceMillis }
+  if (existsSync(`${path}-wal`)) return new Sqlite(path, { ...options, readonly: true })
+  let database: Sqlite.Database
+  try {
+    database = new Sqlite(path, options)
+  } catch {
+    return new Sqlite(path, { ...options, readonly: true })
+  }
+  database.pragma('query_only = ON')
+  return database
+}
+
+const firstLook = (database: Sqlite.Database, path: string, size: number) => {
+  database.prepare('SELECT count(*) FROM sqlite_schema').get()
+  if (size % Number(database.pragma('page_size', { simple: true })) !== 0) {
+    throw new DatabaseOpenError({
+      path,
+      detail: 'the file is incomplete: its last page is cut off; restore a backup',
+    })
+  }
+}
+
+/** A connection that cannot write; closed with its scope. Fails for what is no database. */
+export const observe = (path: string): Effect.Effect<Sqlite.Database, DatabaseOpenError, Scope.Scope> =>
+  Effect.gen(function* () {
+    // SQLite makes a journal as soon as it looks.
+    const size = settledSize(path)
+    const database = yield* Effect.acquireRelease(
+      Effect.try({ try: () => openForReading(path), catch: openError(path) }),
+      (database) => Effect.sync(() => database.close()),
+    )
+    yield* Effect.try({
+      try: () => firstLook(database, path, size),
+      catch: (error) => (error instanceof DatabaseOpenError ? error : openError(path)(error)),
+    })
+    return database
+  })
+
+/** From here on the connection sees one and the same state, whatever others commit, until it is closed. */
+export const pinSnapshot = (database: Sqlite.Database): void => {
+  database.exec('BEGIN')
+  database.prepare('SELECT count(*) FROM sqlite_schema').get()
+}

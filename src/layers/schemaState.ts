@@ -1,0 +1,64 @@
+/**
+ * Which schema a database file has, looked at without migrating it.
+ */
+import Sqlite from 'better-sqlite3'
+import { Effect, Layer, Logger, LogLevel } from 'effect'
+import type { SchemaVersion } from '../services/SchemaMigrator.js'
+import { type Connection, makeConnection } from './connection.js'
+import * as Config from './ProviderConfig.js'
+import * as Migrator from './SchemaMigrator.js'
+import { knownMigrations, migrationsTable, newestKnown } from './schemaVersion.js'
+
+export interface SchemaState {
+  /**
+   * `ours`, of this or an earlier release; `newer`: of a later release; `legacy`: of the earlier package, to be adopted;
+   * `empty`: without any table; `foreign`: of some other program.
+   */
+  readonly kind: 'ours' | 'newer' | 'legacy' | 'empty' | 'foreign'
+  /** The newest applied migration, such as `003_adopt_legacy`, or `none`. */
+  readonly applied: string
+  /** What `migrate` would apply, oldest first. */
+  readonly pending: ReadonlyArray<SchemaVersion>
+}
+
+const hasTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?`
+const newest = `SELECT migration_id AS id, name FROM ${migrationsTable} ORDER BY migration_id DESC LIMIT 1`
+const anyTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1`
+
+export const schemaState = (connection: Connection): SchemaState => {
+  const has = (table: string) => connection.first(hasTable, table) !== undefined
+  const applied = has(migrationsTable) ? connection.first<{ id: number; name: string }>(newest) : undefined
+  if (applied !== undefined) {
+    return {
+      kind: applied.id > newestKnown.id ? 'newer' : 'ours',
+      applied: `${String(applied.id).padStart(3, '0')}_${applied.name}`,
+      pending: knownMigrations.filter(({ id }) => id > applied.id),
+    }
+  }
+  const kind =
+    connection.first(anyTable) === undefined ? 'empty' : has('kysely_migration') ? 'legacy' : 'foreign'
+  return { kind, applied: 'none', pending: knownMigrations }
+}
+
+/** What a table, index or trigger is made by, by its name. */
+export type SchemaObjects = ReadonlyMap<string, string>
+
+const objects = `SELECT type || ' ' || name AS name, sql FROM sqlite_schema WHERE sql IS NOT NULL`
+
+export const objectsOf = (connection: Connection): SchemaObjects =>
+  new Map(connection.all<{ name: string; sql: string }>(objects).map(({ name, sql }) => [name, sql]))
+
+/** What the migrations make of an empty database. */
+export const expectedObjects: Effect.Effect<SchemaObjects> = Effect.gen(function* () {
+  const database = new Sqlite(Buffer.from((yield* Migrator.SchemaImage)!))
+  try {
+    return objectsOf(makeConnection(database))
+  } finally {
+    database.close()
+  }
+}).pipe(
+  Effect.provide(Layer.provide(Migrator.layer, Config.layerOf({ dbPath: ':memory:' }))),
+  // It says what it applied.
+  Logger.withMinimumLogLevel(LogLevel.None),
+  Effect.orDie,
+)
