@@ -38,6 +38,7 @@ describe('the scenarios', () => {
     ])
     expect(await page.entries('rows')).toEqual(['2 groceries: “Oat milk” phone'])
     expect([await page.outbox('laptop'), await page.outbox('phone')]).toEqual([0, 0])
+    // The README's picture: SCREENSHOT=docs/playground.png npx vitest run test/e2e/page.test.ts -t conflict:
     const { SCREENSHOT } = process.env
     if (SCREENSHOT) await page.page.screenshot({ path: SCREENSHOT, fullPage: true })
   })
