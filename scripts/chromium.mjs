@@ -47,7 +47,7 @@ const canInstall = () =>
 const install = () => {
   console.error('Installing Chromium for the browser test')
   const aptGet = (...args) =>
-    spawnSync('apt-get', args, {
+    spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
       stdio: ['ignore', 'ignore', 'inherit'],
     }).status === 0

@@ -90,7 +90,7 @@ describe('the scenarios', () => {
     await page.run('collection')
     expect(await page.decision()).toBe(
       'Collected: 5 log entries and 2 tombstones went, because every device has seen them and they are older than ' +
-        '1 second; the floor is now version 5, and pulls from below it get the rows instead.',
+        '2 seconds; the floor is now version 5, and pulls from below it get the rows instead.',
     )
     expect(await page.versions()).toEqual([6])
     expect(await page.entries('tombstones')).toEqual([])

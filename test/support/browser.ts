@@ -1,8 +1,10 @@
 /**
  * A browser, found or installed on whatever machine this is.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { once } from './builtHost.js'
 import { root, run } from './run.js'
 
 const flags = [
@@ -18,7 +20,11 @@ const flags = [
 ]
 
 export const launchBrowser = async (): Promise<Browser> => {
-  const executablePath = (await run('node', [join(root, 'scripts/chromium.mjs')])).trim()
+  // Where it has to be installed, two test files at once would be in each other's way.
+  const folder = await once('chromium', async (folder) =>
+    writeFileSync(join(folder, 'path'), await run('node', [join(root, 'scripts/chromium.mjs')])),
+  )
+  const executablePath = readFileSync(join(folder, 'path'), 'utf8').trim()
   return chromium.launch({ executablePath, args: flags })
 }
 

@@ -16,7 +16,7 @@ const versionOf = (name: string) =>
   (JSON.parse(readFileSync(packageJsonOf(name), 'utf8')) as { version: string }).version
 
 /** Lets the first caller of all processes make a folder; the others wait for it, or fail with it. */
-const once = async (name: string, make: (folder: string) => Promise<unknown>): Promise<string> => {
+export const once = async (name: string, make: (folder: string) => Promise<unknown>): Promise<string> => {
   const workDir = inject('workDir')
   mkdirSync(workDir, { recursive: true })
   const folder = join(workDir, name)

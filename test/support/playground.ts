@@ -11,7 +11,7 @@ import { builtHost } from './builtHost.js'
 import { playgroundPage, type PlaygroundPage } from './playgroundPage.js'
 import { killServers, type Server, startServer } from './server.js'
 
-export const eventually = <A>(look: () => Promise<A>) => expect.poll(look, { timeout: 10_000, interval: 50 })
+export const eventually = <A>(look: () => Promise<A>) => expect.poll(look, { timeout: 20_000, interval: 50 })
 
 /** For the top of a test file. A page with an error or a warning on its console fails its test. */
 export const playground = () => {

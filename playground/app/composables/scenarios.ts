@@ -22,9 +22,10 @@ interface Stage {
   readonly collect: (retentionSeconds: number) => Promise<void>
 }
 
-/** The shortest that the host takes; it is counted in whole seconds, so an entry is older after two. */
-const retentionSeconds = 1
-const untilOlder = 2_100
+/** Short enough to wait for, and long enough that no cursor grows stale between its report and the collection. */
+const retentionSeconds = 2
+/** Ages are counted in whole seconds. */
+const untilOlder = (retentionSeconds + 1) * 1_000 + 100
 
 /** Slow enough to be followed with the eye. */
 const beat = 500
@@ -115,13 +116,11 @@ export const useScenarios = ({ laptop, phone, journal, push, collect }: Stage) =
     await laptop.remove('scrap').sent
     // Collection stays below the slowest cursor, so the delete must not be the newest entry.
     await laptop.put('keepsake', `Kept at ${new Date().toLocaleTimeString()}`).sent
-    await step(`The log is left alone until it is older than ${retentionSeconds} second, so wait a moment.`)
+    await step(`The log is left alone until it is older than ${retentionSeconds} seconds, so wait a moment.`)
     await pause(untilOlder)
+    await step('Both devices pull everything and say so with their cursors; then garbage is collected.')
     await laptop.pull()
     await phone.pull()
-    await step(
-      'Both devices have pulled everything and say so with their cursors; then garbage is collected.',
-    )
     await collect(retentionSeconds)
   }
 

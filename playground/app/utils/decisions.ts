@@ -110,7 +110,7 @@ export const explainCollection = (before: ServerView, after: ServerView, retenti
     verdict: 'collected',
     sentence:
       entries + tombstones === 0
-        ? `Nothing was collected, because nothing is both seen by every device and older than ${count(retention, 'second', 'seconds')}; ${floor}.`
-        : `Collected: ${went} went, because every device has seen them and they are older than ${count(retention, 'second', 'seconds')}; ${floor}, and pulls from below it get the rows instead.`,
+        ? `Nothing was collected, because nothing is both seen by every device and older than ${retention} seconds; ${floor}.`
+        : `Collected: ${went} went, because every device has seen them and they are older than ${retention} seconds; ${floor}, and pulls from below it get the rows instead.`,
   }
 }
