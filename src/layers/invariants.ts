@@ -62,7 +62,7 @@ export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
     'a counter holds a high watermark, a floor below it and a whole epoch of clocks',
     `SELECT workspace_id, value, trimmed_version, clock_base FROM server_version_counter
      WHERE NOT (${count('value')} AND ${count('trimmed_version')} AND ${count('clock_base')}
-       AND trimmed_version <= value AND clock_base % ${leapSize} = 0 AND coalesce(${count('leapt_at')}, 1))`,
+       AND trimmed_version <= value AND clock_base % ${leapSize} = 0 AND (leapt_at IS NULL OR ${count('leapt_at')}))`,
   ],
   [
     'what is synced belongs to a workspace with a counter',

@@ -31,6 +31,8 @@ export interface Outcome {
 export interface Started {
   /** Resolves when the process has printed a line that holds the text. */
   printed(text: string): Promise<void>
+  /** Standard output so far. */
+  output(): string
   send(line: string): void
   stop(signal: NodeJS.Signals): void
   readonly outcome: Promise<Outcome>
@@ -98,6 +100,7 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
           look()
           void outcome.then(() => reject(new Error(`ended without printing "${text}": ${stderr || stdout}`)))
         }),
+      output: () => stdout,
       send: (line) => child.stdin.write(`${line}\n`),
       stop: (signal) => child.kill(signal),
     }

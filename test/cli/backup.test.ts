@@ -1,0 +1,320 @@
+/**
+ * `backup` and `restore` beside processes that write without pause, and the way of the README with SQLite's own shell.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { brokenRules, query } from '../support/adoption.js'
+import { makeCommand, makeWorkspace, until } from '../support/command.js'
+import { loadSeed, randomOf } from '../support/load.js'
+import { put, scope } from '../support/ops.js'
+import { Device, liveOnServer } from '../support/simulatedDevice.js'
+import { subjectOnFile } from '../support/subjects.js'
+
+const { folder, run, start, pushTo } = makeCommand()
+
+const fresh = (name: string) => {
+  mkdirSync(join(folder, name))
+  return join(folder, name, 'or3.db')
+}
+
+const names = (path: string) => readdirSync(join(path, '..')).sort()
+
+/** A copy taken under load: sound, gapless, whole batches, and nothing missing that was acknowledged before it began. */
+const judge = (copy: string, acknowledged: Readonly<Record<string, number>>) => {
+  expect(brokenRules(copy)).toEqual({})
+  const log = query<{ v: number; id: string }>(
+    copy,
+    'SELECT server_version AS v, op_id AS id FROM change_log ORDER BY server_version',
+  )
+  expect(log.map(({ v }) => v)).toEqual(log.map((_, index) => index + 1))
+  const ids = new Set(log.map(({ id }) => id))
+  expect(ids.size).toBe(log.length)
+  for (const [name, count] of Object.entries(acknowledged)) {
+    const own = log.filter(({ id }) => id.startsWith(`${name}-`)).length
+    expect(own).toBeGreaterThanOrEqual(count)
+    expect(own % 20).toBe(0)
+    for (let n = 1; n <= count; n++) if (!ids.has(`${name}-${n}`)) throw new Error(`${name}-${n} is lost`)
+  }
+}
+
+/** So large that it takes many steps, each of which finds the file written to since. */
+const grown = async (database: string, mode: string) => {
+  const pusher = await pushTo(database, 'first', { size: 8_000, mode })
+  await until(() => pusher.acknowledged() > 4_000)
+  await pusher.end()
+}
+
+describe.each(['WAL', 'DELETE'])('under load in mode %s', (mode) => {
+  it('a backup ends, has all that was acknowledged before, and is one file', async () => {
+    const database = fresh(`load-${mode}`)
+    await grown(database, mode)
+    const pushers = [await pushTo(database, 'a', { mode }), await pushTo(database, 'b', { mode })]
+    const copy = join(folder, `load-${mode}`, 'copy.db')
+    for (const args of [
+      ['backup', copy],
+      ['backup', copy, '--force'],
+    ]) {
+      const [a, b] = pushers.map((each) => each.acknowledged())
+      const { code, stdout, stderr } = await run(database, args)
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout).toMatch(
+        /^\S+copy\.db: [\d.]+ MB, checked; schema 003_adopt_legacy, 0 workspaces, [\d,]+ versions\n$/,
+      )
+      judge(copy, { a: a!, b: b! })
+    }
+    const before = pushers.map((each) => each.acknowledged())
+    await until(() => pushers.every((each, index) => each.acknowledged() > before[index]!))
+    for (const each of pushers) await each.end()
+    expect(names(copy)).toEqual(['copy.db', 'or3.db', 'or3.db-seen'])
+    // No write-ahead log goes with it, so that it can be read where nothing may be written.
+    expect(query(copy, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'delete' }])
+  })
+
+  it("SQLite's shell does as the README says", async () => {
+    const database = fresh(`shell-${mode}`)
+    const pusher = await pushTo(database, 'a', { mode })
+    const copy = join(folder, `shell-${mode}`, 'copy.db')
+    const acknowledged = pusher.acknowledged()
+    execFileSync('sqlite3', [database, '.timeout 30000', `.backup ${copy}`], { stdio: 'pipe' })
+    judge(copy, { a: acknowledged })
+    await pusher.end()
+
+    const restored = await run(database, ['restore', copy])
+    expect(restored.code).toBe(0)
+    const subject = await subjectOnFile(database)
+    expect((await subject.view('w1')).version).toBeGreaterThan(2 ** 32)
+    await subject.close()
+    expect((await run(database, ['check'])).code).toBe(0)
+  })
+})
+
+beforeAll(() => {
+  if (spawnSync('sqlite3', ['--version']).status === 0) return
+  // Root may install it, as CI's root does.
+  spawnSync('apt-get', ['install', '-y', 'sqlite3'], { stdio: 'ignore' })
+  if (spawnSync('sqlite3', ['--version']).status !== 0)
+    throw new Error("the README's backup is tested with SQLite's shell: install the package sqlite3")
+})
+
+describe('backup', () => {
+  it('never replaces a file unless told to, and leaves nothing behind', async () => {
+    const database = fresh('refusals')
+    await makeWorkspace(database)
+    const copy = join(folder, 'refusals', 'copy.db')
+    writeFileSync(copy, 'precious')
+    const refused = await run(database, ['backup', copy])
+    expect({ code: refused.code, count: refused.errors.length }).toEqual({ code: 2, count: 1 })
+    expect(refused.errors[0]).toContain('is there already')
+    expect(readFileSync(copy, 'utf8')).toBe('precious')
+
+    // A journal that lies there would be taken for a part of the copy.
+    rmSync(copy)
+    writeFileSync(`${copy}-journal`, 'old')
+    expect((await run(database, ['backup', copy])).errors[0]).toContain('copy.db-journal is there already')
+    expect((await run(database, ['backup', copy, '--force'])).code).toBe(0)
+
+    for (const [target, says] of [
+      [database, 'is the database itself'],
+      [join(folder, 'nowhere', 'copy.db'), 'there is no folder'],
+      [folder, 'is no file'],
+    ] as const) {
+      const { code, errors } = await run(database, ['backup', target, '--force'])
+      expect({ code, count: errors.length }).toEqual({ code: 2, count: 1 })
+      expect(errors[0]).toContain(says)
+    }
+    expect(names(copy)).toEqual(['copy.db', 'or3.db', 'or3.db-seen'])
+    chmodSync(database, 0o600)
+    expect((await run(database, ['backup', copy, '--force'])).code).toBe(0)
+    expect(statSync(copy).mode & 0o777).toBe(0o600)
+  })
+
+  it('of a damaged database fails, and leaves the last one as it was', async () => {
+    const database = fresh('damaged')
+    await makeWorkspace(database)
+    const copy = join(folder, 'damaged', 'copy.db')
+    expect((await run(database, ['backup', copy])).code).toBe(0)
+    const good = readFileSync(copy)
+    const bytes = readFileSync(database)
+    bytes.fill(0x61, 3 * 4_096 + 8, 5 * 4_096)
+    writeFileSync(database, bytes)
+    const { code, errors } = await run(database, ['backup', copy, '--force'])
+    expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
+    expect(errors[0]).toMatch(/damaged|no sound database/)
+    expect(readFileSync(copy)).toEqual(good)
+    expect(names(copy)).toEqual(['copy.db', 'or3.db', 'or3.db-seen'])
+  })
+
+  it('that is interrupted leaves nothing behind', async () => {
+    const database = fresh('interrupted')
+    await grown(database, 'WAL')
+    const copy = join(folder, 'interrupted', 'copy.db')
+    const { child, ended } = start(database, ['backup', copy])
+    await until(() => names(copy).some((name) => name.includes('.part-')))
+    child.kill('SIGINT')
+    expect((await ended).code).toBe(130)
+    expect(names(copy)).toEqual(['or3.db', 'or3.db-seen'])
+  })
+})
+
+describe('restore', () => {
+  it.each(['WAL', 'DELETE'])(
+    'refuses while a process has the database open, idle in mode %s',
+    async (mode) => {
+      const database = fresh(`idle-${mode}`)
+      await makeWorkspace(database, mode)
+      const copy = join(folder, `idle-${mode}`, 'copy.db')
+      expect((await run(database, ['backup', copy])).code).toBe(0)
+      const idle = new Sqlite(database)
+      idle.prepare('SELECT count(*) FROM users').get()
+      const before = names(database)
+      const { code, errors } = await run(database, ['restore', copy])
+      expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
+      expect(errors[0]).toMatch(/is in use by .*\(process \d+\): stop what uses it first/)
+      expect(names(database)).toEqual(before)
+      idle.close()
+      expect((await run(database, ['restore', copy])).code).toBe(0)
+    },
+  )
+
+  it('refuses what is no sound backup, and changes nothing', async () => {
+    const database = fresh('unsound')
+    await makeWorkspace(database)
+    const path = (name: string) => join(folder, 'unsound', name)
+    copyFileSync(database, path('cut.db'))
+    writeFileSync(path('cut.db'), readFileSync(database).subarray(0, 20_000))
+    writeFileSync(path('text.db'), 'x'.repeat(9_000))
+    new Sqlite(path('other.db')).exec('CREATE TABLE t (x)').close()
+    copyFileSync(database, path('newer.db'))
+    new Sqlite(path('newer.db'))
+      .exec(`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (99, 'later')`)
+      .close()
+    const before = readFileSync(database)
+    const list = names(database)
+    for (const [name, says] of [
+      ['cut.db', /damaged|no sound database/],
+      ['text.db', /no sound database/],
+      ['other.db', /no database of this package/],
+      ['newer.db', /of a newer release/],
+    ] as const) {
+      const { code, errors } = await run(database, ['restore', path(name)])
+      expect({ name, code, count: errors.length }).toEqual({ name, code: 1, count: 1 })
+      expect(errors[0]).toMatch(says)
+    }
+    expect((await run(database, ['restore', path('none.db')])).code).toBe(2)
+    expect((await run(database, ['restore', database])).code).toBe(2)
+    expect(readFileSync(database)).toEqual(before)
+    expect(names(database)).toEqual(list)
+  })
+
+  it('keeps the old database, with what only its write-ahead log had, and the permissions', async () => {
+    const database = fresh('kept')
+    const pusher = await pushTo(database, 'a')
+    const copy = join(folder, 'kept', 'copy.db')
+    expect((await run(database, ['backup', copy])).code).toBe(0)
+    const later = pusher.acknowledged() + 100
+    await until(() => pusher.acknowledged() > later)
+    pusher.kill()
+    await until(() => existsSync(`${database}-wal`))
+    chmodSync(database, 0o640)
+    // The killed process is gone when nobody refuses any more.
+    let outcome = await run(database, ['restore', copy])
+    for (let tries = 0; outcome.code !== 0 && tries < 5; tries++)
+      outcome = await run(database, ['restore', copy])
+    expect(outcome).toMatchObject({ code: 0, stderr: '' })
+    expect(outcome.stdout).toMatch(/kept as .*or3\.db\.before-restore-\d{8}T\d{6}Z\n/)
+    expect(outcome.stdout).toContain('all devices pull their workspaces anew')
+    const kept = names(database).filter((name) => name.includes('before-restore'))
+    expect(kept).toHaveLength(1)
+    expect(names(database)).toEqual(['copy.db', 'or3.db', 'or3.db-seen', kept[0]!].sort())
+    judge(join(folder, 'kept', kept[0]!), { a: later })
+    expect(statSync(database).mode & 0o777).toBe(0o640)
+    expect((await run(database, ['check'])).code).toBe(0)
+  })
+
+  it('takes the place of a database that cannot be read, without its journal', async () => {
+    const database = fresh('unreadable')
+    await makeWorkspace(database)
+    const copy = join(folder, 'unreadable', 'copy.db')
+    expect((await run(database, ['backup', copy])).code).toBe(0)
+    writeFileSync(database, 'x'.repeat(9_000))
+    writeFileSync(`${database}-wal`, 'y')
+    rmSync(`${database}-seen`)
+    const { code, stderr } = await run(database, ['restore', copy])
+    expect(code).toBe(0)
+    expect(stderr).toContain('assumes the most')
+    expect(readFileSync(`${database}-seen`, 'utf8')).toMatch(/^9007199254740991 /)
+    const kept = names(database).filter((name) => name.includes('before-restore'))
+    expect(readFileSync(join(folder, 'unreadable', kept[0]!), 'utf8')).toBe('x'.repeat(9_000))
+    expect(existsSync(`${database}-wal`)).toBe(false)
+    expect((await run(database, ['check'])).code).toBe(0)
+  })
+
+  it('makes the database where there is none yet', async () => {
+    const database = fresh('old-machine')
+    const subject = await subjectOnFile(database)
+    await subject.push({ ...scope(), ops: [put()] })
+    const copy = join(folder, 'old-machine', 'copy.db')
+    expect((await run(database, ['backup', copy])).code).toBe(0)
+    await subject.close()
+    const other = fresh('new-machine')
+    const { code, stdout } = await run(other, ['restore', copy])
+    expect(code).toBe(0)
+    expect(stdout).not.toContain('kept as')
+    expect(names(other)).toEqual(['or3.db', 'or3.db-seen'])
+    const there = await subjectOnFile(other)
+    expect((await there.view('w1')).version).toBeGreaterThan(2 ** 32)
+    await there.close()
+    expect((await run(join(folder, 'nowhere', 'or3.db'), ['restore', copy])).code).toBe(2)
+  })
+
+  it('and the next start: all devices agree with the server again', { timeout: 240_000 }, async () => {
+    const random = randomOf(loadSeed)
+    for (let history = 0; history < 4; history++) {
+      const database = fresh(`history-${history}`)
+      const copy = join(folder, `history-${history}`, 'copy.db')
+      let subject = await subjectOnFile(database)
+      const devices = ['d1', 'd2', 'd3'].map((id) => new Device(id))
+      const play = async (era: string) => {
+        for (let step = 0; step < 25; step++) {
+          const device = devices[random(3)]!
+          if (random(3) < 2)
+            device.edit('messages', 'abcd'[random(4)]!, random(4) === 0 ? 'delete' : 'put', `${era}-${step}`)
+          else await device.synchronise(subject)
+        }
+      }
+      await play('before')
+      // While the server has it open.
+      expect((await run(database, ['backup', copy])).code).toBe(0)
+      await play('lost')
+      await subject.close()
+      // Without the server's note, the replaced database tells as much.
+      if (history % 2 === 1) rmSync(`${database}-seen`)
+      expect((await run(database, ['restore', copy])).code).toBe(0)
+      subject = await subjectOnFile(database)
+      expect((await subject.view('w1')).version).toBeGreaterThan(2 ** 32)
+      await play('after')
+      for (let round = 0; round < 3; round++) for (const each of devices) await each.synchronise(subject)
+      const { rows } = await subject.view('w1')
+      for (const each of devices) {
+        for (const row of rows) {
+          const { clock, hlc, deleted, payload } = row
+          expect(each.rows.get(`messages/${row.pk}`), `seed ${loadSeed}: ${each.id} ${row.pk}`).toMatchObject(
+            {
+              clock,
+              hlc,
+              deleted,
+              payload,
+            },
+          )
+        }
+      }
+      expect(Object.keys(await liveOnServer(subject)).length).toBeLessThanOrEqual(4)
+      await subject.close()
+      expect((await run(database, ['check'])).code).toBe(0)
+    }
+  })
+})

@@ -1,0 +1,324 @@
+/**
+ * `check`: nothing to say about a good database, whatever it went through; and each rule that is broken is found.
+ */
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { invariants } from '../../src/layers/invariants.js'
+import { openProvider } from '../../src/nuxt/adapters.js'
+import { makeLargeLegacy } from '../support/adoption.js'
+import { makeCommand, makeWorkspace } from '../support/command.js'
+import { del, put, scope } from '../support/ops.js'
+
+const { folder, run, pushTo } = makeCommand()
+
+const good = join(folder, 'good.db')
+
+/** Rows, a delete with and one without payload, a losing op, a notification, a trimmed part, collected tombstones, an heir. */
+const fill = async (database: string) => {
+  const workspaceId = await makeWorkspace(database)
+  const { syncGateway, close } = openProvider({ env: { OR3_SQLITE_DB_PATH: database } })
+  const own = scope(workspaceId)
+  const push = (ops: ReadonlyArray<unknown>) => syncGateway.push(undefined, { ...own, ops } as never)
+  const bury = (pk: string, payload?: unknown) => del({ pk, clock: 2, ...(payload ? { payload } : {}) })
+  await push([1, 2, 3, 4, 5, 6].map((n) => put({ id: `old${n}`, pk: `old${n}`, payload: { n } })))
+  await push([bury('old1', { gone: true }), bury('old2')])
+  const sqlite = new Sqlite(database)
+  sqlite.exec('UPDATE change_log SET created_at = created_at - 7300; UPDATE tombstones SET deleted_at = 0')
+  sqlite.close()
+  await syncGateway.updateCursor(undefined, { ...own, deviceId: 'd1', version: 9 })
+  await syncGateway.gcTombstones(undefined, { ...own, retentionSeconds: 3_600 })
+  await syncGateway.gcChangeLog(undefined, { ...own, retentionSeconds: 3_600 })
+  await push([
+    ...[1, 2, 3, 4].map((n) => put({ id: `new${n}`, pk: `new${n}`, payload: { n } })),
+    put({ id: 'k', table: 'kv', pk: 'k' }),
+    put({ id: 'n', table: 'notifications', pk: 'n', payload: { id: 'n', user_id: 'ada' } }),
+    put({ id: 'loser', pk: 'new4', clock: 0, payload: {} }),
+    bury('new1', { gone: true }),
+    bury('new2'),
+  ])
+  await close()
+}
+
+beforeAll(() => fill(good))
+
+/** The database with damage done to it, as no code of ours would. */
+const damaged = (name: string, harm: string | ((path: string) => void)) => {
+  const path = join(folder, `${name}.db`)
+  rmSync(path, { force: true })
+  copyFileSync(good, path)
+  if (typeof harm === 'string') {
+    const sqlite = new Sqlite(path)
+    sqlite.pragma('foreign_keys = OFF')
+    sqlite.pragma('ignore_check_constraints = ON')
+    // A statement that damages nothing would prove nothing.
+    const before = sqlite.pragma('data_version')
+    sqlite.exec(harm)
+    expect(sqlite.prepare('SELECT total_changes() AS n').get(), String(before)).not.toEqual({ n: 0 })
+    sqlite.close()
+  } else harm(path)
+  return path
+}
+
+const scribble = (path: string) => {
+  const sqlite = new Sqlite(path)
+  const page = sqlite
+    .prepare<[], { rootpage: number }>(`SELECT rootpage FROM sqlite_schema WHERE name = 'change_log_by_op'`)
+    .get()!.rootpage
+  sqlite.close()
+  const bytes = readFileSync(path)
+  bytes.fill(0x61, page * 4_096 - 60, page * 4_096)
+  writeFileSync(path, bytes)
+}
+
+const id = '(SELECT workspace_id FROM server_version_counter LIMIT 1)'
+
+/** What is done, and the rule that tells. */
+const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: string) => void), rule: string]> =
+  [
+    ['an index page overwritten', scribble, 'the file is sound'],
+    [
+      'an index dropped',
+      'DROP INDEX change_log_by_table; UPDATE users SET id = id',
+      'the schema is what the migrations made',
+    ],
+    [
+      'a member who is no user',
+      `INSERT INTO workspace_members VALUES (${id}, 'nobody', 'viewer', 0)`,
+      'foreign keys lead to a row',
+    ],
+    [
+      'a floor above the watermark',
+      'UPDATE server_version_counter SET trimmed_version = value + 1',
+      'a counter holds a high watermark, a floor below it and a whole epoch of clocks',
+    ],
+    [
+      'a clock base within an epoch',
+      'UPDATE server_version_counter SET clock_base = 7',
+      'a counter holds a high watermark, a floor below it and a whole epoch of clocks',
+    ],
+    [
+      'a row of a workspace without counter',
+      `INSERT INTO s_kv VALUES ('ghost', 'k', '{}', 1, 'h', 'o', 'd', 1, 0, 0, 0)`,
+      'what is synced belongs to a workspace with a counter',
+    ],
+    [
+      'an entry missing within the log',
+      `DELETE FROM change_log WHERE op_id = 'new3'`,
+      'the log is without gap from above the floor up to the high watermark',
+    ],
+    [
+      'a watermark above the log',
+      'UPDATE server_version_counter SET value = value + 1',
+      'the log is without gap from above the floor up to the high watermark',
+    ],
+    [
+      'an entry above the watermark',
+      'UPDATE server_version_counter SET value = value - 1',
+      'the log is without gap from above the floor up to the high watermark',
+    ],
+    [
+      'an entry below the floor',
+      'UPDATE server_version_counter SET trimmed_version = trimmed_version + 1',
+      'the log below the floor is gone, unless the workspace leapt',
+    ],
+    [
+      'a payload in the log that is no JSON',
+      `UPDATE change_log SET payload_json = '{' WHERE op_id = 'k'`,
+      'a log entry is a valid op, and a put has a payload',
+    ],
+    [
+      'a put without payload',
+      `UPDATE change_log SET payload_json = NULL WHERE op_id = 'loser'`,
+      'a log entry is a valid op, and a put has a payload',
+    ],
+    [
+      'an entry of an unknown table',
+      `UPDATE change_log SET table_name = 'users' WHERE op_id = 'loser'`,
+      'a log entry is a valid op, and a put has a payload',
+    ],
+    [
+      'a stamp that compares unlike here and there',
+      `UPDATE change_log SET hlc = 'é' WHERE op_id = 'loser'`,
+      'a log entry is a valid op, and a put has a payload',
+    ],
+    [
+      'a row of a lesser revision than its log',
+      `UPDATE s_messages SET clock = 0 WHERE pk = 'new3'`,
+      'no log entry is greater than the revision of its row',
+    ],
+    [
+      'a row missing',
+      `DELETE FROM s_messages WHERE pk = 'new3'`,
+      'no log entry is greater than the revision of its row',
+    ],
+    [
+      'a row of the loser',
+      `UPDATE s_messages SET data_json = '{"another":1}' WHERE pk = 'new4'`,
+      'a row above the floor is what its log entry says',
+    ],
+    [
+      'a row of a revision that nobody pushed',
+      `UPDATE s_messages SET clock = 9 WHERE pk = 'new3'`,
+      'a row above the floor is what its log entry says',
+    ],
+    [
+      'a row above the watermark',
+      `UPDATE s_kv SET server_version = 1000`,
+      'a row has a version of its own, up to the high watermark',
+    ],
+    [
+      'two rows of one version',
+      `UPDATE s_kv SET server_version = (SELECT server_version FROM s_messages WHERE pk = 'old4')`,
+      'a row has a version of its own, up to the high watermark',
+    ],
+    [
+      'a live row without payload',
+      `UPDATE s_messages SET data_json = NULL WHERE pk = 'old3'`,
+      'a row has a valid revision, and a live one a payload',
+    ],
+    [
+      'a row of an invalid revision',
+      `UPDATE s_messages SET op_id = '' WHERE pk = 'old3'`,
+      'a row has a valid revision, and a live one a payload',
+    ],
+    [
+      'a tombstone of another revision',
+      `UPDATE tombstones SET clock = clock + 1 WHERE pk = 'new2'`,
+      'a tombstone has a deleted row of the same revision',
+    ],
+    [
+      'a tombstone of a live row',
+      `UPDATE tombstones SET pk = 'new3' WHERE pk = 'new2'`,
+      'a tombstone has a deleted row of the same revision',
+    ],
+    [
+      'a deleted row that came back with its tombstone',
+      `UPDATE s_messages SET deleted = 0, data_json = '{}' WHERE pk = 'new2'`,
+      'a tombstone has a deleted row of the same revision',
+    ],
+    [
+      'a tombstone lost',
+      `DELETE FROM tombstones WHERE pk = 'new1'`,
+      'a deleted row without a tombstone has no payload left',
+    ],
+    [
+      'a payload left behind',
+      `UPDATE s_messages SET data_json = '{}' WHERE pk = 'old1'`,
+      'a deleted row without a tombstone has no payload left',
+    ],
+    [
+      'a notification of another user',
+      `UPDATE s_notifications SET user_id = 'eve'`,
+      'a notification belongs to the user its payload names',
+    ],
+    [
+      'a trimmed op that is in the log',
+      `UPDATE trimmed_ops SET op_id = 'new3' WHERE op_id = 'old3'`,
+      'a trimmed op lies below the floor and is not in the log',
+    ],
+    [
+      'a trimmed op above the floor',
+      `UPDATE trimmed_ops SET server_version = 12 WHERE op_id = 'old3'`,
+      'a trimmed op lies below the floor and is not in the log',
+    ],
+    [
+      'a cursor from nowhere',
+      `UPDATE device_cursors SET last_seen_version = 9007199254740991`,
+      'a device cursor is at a version that the workspace can have given',
+    ],
+    [
+      'a workspace without owner',
+      `UPDATE workspace_members SET role = 'editor'`,
+      'a live workspace with members has an owner',
+    ],
+    [
+      'an active workspace without membership',
+      `INSERT INTO workspaces VALUES ('w2', 'Two', NULL, 0, 0, NULL); UPDATE users SET active_workspace_id = 'w2'`,
+      "a user's active workspace is a live membership",
+    ],
+  ]
+
+describe('a good database', () => {
+  const expectGood = async (database: string) => {
+    const { code, stdout, stderr } = await run(database, ['check'])
+    expect({ code, stderr, stdout }).toEqual({
+      code: 0,
+      stderr: '',
+      stdout: `${database}: ${invariants.length + 1} rules checked, all hold\n`,
+    })
+  }
+
+  it('with all kinds of things in it has no fault', () => expectGood(good))
+
+  it.each(['WAL', 'DELETE'])('has none while others push, in mode %s', async (mode) => {
+    const database = join(folder, `busy-${mode}.db`)
+    const pushers = [await pushTo(database, 'a', { mode }), await pushTo(database, 'b', { mode })]
+    await expectGood(database)
+    await expectGood(database)
+    for (const each of pushers) await each.end()
+  })
+
+  it('has none after it leapt over a restored backup, and went on', async () => {
+    const database = join(folder, 'leapt.db')
+    copyFileSync(good, database)
+    const { syncGateway, close } = openProvider({ env: { OR3_SQLITE_DB_PATH: database } })
+    const sqlite = new Sqlite(database, { readonly: true })
+    const { workspace_id: workspaceId } = sqlite
+      .prepare<[], { workspace_id: string }>(
+        `SELECT workspace_id FROM server_version_counter WHERE workspace_id <> ''`,
+      )
+      .get()!
+    sqlite.close()
+    const ops = [put({ id: 'later', pk: 'new1', clock: 3 }), del({ pk: 'old5', clock: 9 })]
+    await syncGateway.push(undefined, { ...scope(workspaceId), ops } as never)
+    await syncGateway.push(undefined, { ...scope('born'), ops } as never)
+    // A device from before leaps once more.
+    await syncGateway.pull(undefined, { ...scope('born'), cursor: 3 * 2 ** 32, limit: 1 })
+    await close()
+    await expectGood(database)
+  })
+
+  it('has none after the adoption of an older one', async () => {
+    const database = join(folder, 'adopted.db')
+    makeLargeLegacy(database, 17, 3_000)
+    expect((await run(database, ['migrate'])).code).toBe(0)
+    await expectGood(database)
+  })
+})
+
+describe('a damaged database', () => {
+  it('is known in every way there is a rule for', () => {
+    expect(new Set(damages.map(([, , rule]) => rule))).toEqual(
+      new Set(['the schema is what the migrations made', ...invariants.map(([rule]) => rule)]),
+    )
+  })
+
+  it.each(damages)('%s', async (what, harm, rule) => {
+    const { code, stdout, errors } = await run(damaged(what, harm), ['check'])
+    expect(stdout.split('\n')).toContain(`broken: ${rule}`)
+    expect(stdout).toMatch(/^ {2}\S/m)
+    expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
+    expect(errors[0]).toMatch(/ of 19 rules broken; /)
+  })
+
+  it('says how many there are only as far as that is of use', async () => {
+    const { stdout } = await run(damaged('many', `UPDATE s_messages SET hlc = ''`), ['check'])
+    const lines = stdout.split('\n')
+    const from = lines.indexOf('broken: a row has a valid revision, and a live one a payload')
+    expect(lines.slice(from + 1, from + 5).map((line) => line.slice(0, 13))).toEqual([
+      '  workspace_i',
+      '  workspace_i',
+      '  workspace_i',
+      '  and more',
+    ])
+  })
+
+  it('with a pending migration is told to migrate first', async () => {
+    const path = damaged('pending', 'DELETE FROM effect_sql_migrations WHERE migration_id = 3')
+    const { code, errors } = await run(path, ['check'])
+    expect(code).toBe(1)
+    expect(errors).toEqual([expect.stringMatching(/lacks 003_adopt_legacy: run `or3-sqlite migrate`/)])
+  })
+})

@@ -1,0 +1,179 @@
+/**
+ * `migrate`, `gc` and `vacuum`.
+ */
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { makeLargeLegacy, query } from '../support/adoption.js'
+import { makeCommand, makeWorkspace, until } from '../support/command.js'
+import { put, scope } from '../support/ops.js'
+import { subjectOnFile } from '../support/subjects.js'
+
+const { folder, run, pushTo } = makeCommand()
+
+const fresh = (name: string) => {
+  mkdirSync(join(folder, name))
+  return join(folder, name, 'or3.db')
+}
+
+const outcomeOf = async (database: string, ...args: ReadonlyArray<string>) => {
+  const { code, stdout, stderr } = await run(database, args)
+  return { code, stdout, stderr }
+}
+
+describe('migrate', () => {
+  it('lists what is pending and changes nothing, then applies it, and then has nothing to do', async () => {
+    const database = makeLargeLegacy(fresh('legacy'), 17, 300)
+    const before = readFileSync(database)
+    expect(await outcomeOf(database, 'migrate', '--dry-run')).toEqual({
+      code: 0,
+      stdout: 'pending: 001_init\npending: 002_sync_tables\npending: 003_adopt_legacy\n',
+      stderr: '',
+    })
+    expect(readFileSync(database)).toEqual(before)
+    expect(readdirSync(join(folder, 'legacy'))).toEqual(['or3.db'])
+    const { code, stdout, stderr } = await outcomeOf(database, 'migrate')
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: 'applied: 001_init\napplied: 002_sync_tables\napplied: 003_adopt_legacy\n',
+    })
+    expect(stderr).toMatch(/^adopting the earlier database: copied .*rows/m)
+    expect(await outcomeOf(database, 'migrate')).toEqual({
+      code: 0,
+      stdout: `${database}: 003_adopt_legacy, up to date\n`,
+      stderr: '',
+    })
+    // It is no restored backup to the server that starts next.
+    const subject = await subjectOnFile(database)
+    expect((await subject.view('w1')).version).toBe(30)
+    await subject.close()
+  })
+
+  it('that fails says why in one line', async () => {
+    const database = makeLargeLegacy(fresh('locked'), 17, 300)
+    const other = new Sqlite(database)
+    other.exec('BEGIN IMMEDIATE')
+    const { code, errors } = await run(database, ['migrate'])
+    expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
+    expect(errors[0]).toContain('another process holds')
+    other.close()
+  })
+})
+
+/** Two workspaces with a history of two hours ago that all devices have. */
+const withHistory = async (name: string) => {
+  const database = fresh(name)
+  const subject = await subjectOnFile(database)
+  for (const id of ['w1', 'w2']) {
+    const ops = Array.from({ length: 200 }, (_, n) =>
+      put({ pk: `p${n % 20}`, clock: n, payload: { text: 'x'.repeat(2_000) } }),
+    )
+    await subject.push({ ...scope(id), ops })
+    await subject.updateCursor({ ...scope(id), deviceId: 'd', version: 200 })
+  }
+  await subject.close()
+  const sqlite = new Sqlite(database)
+  sqlite.exec('UPDATE change_log SET created_at = created_at - 7300')
+  sqlite.close()
+  return database
+}
+
+describe('gc', () => {
+  it('removes what is older than the window, in one workspace or in all, and says what that freed', async () => {
+    const database = await withHistory('gc')
+    const one = await outcomeOf(database, 'gc', '--retention', '1 hour', '--workspace', 'w1')
+    expect(one).toMatchObject({ code: 0, stderr: '' })
+    expect(one.stdout).toMatch(
+      /^1 workspace: removed 199 log entries, 0 tombstones, 0 op ids, 0 stale cursors$/m,
+    )
+    expect(one.stdout).toMatch(
+      /^[\d.]+ KB freed within the file, .* free in all; `or3-sqlite vacuum` gives them back$/m,
+    )
+    const kept = await outcomeOf(database, 'gc')
+    // The default window is 30 days.
+    expect(kept.stdout).toMatch(/^2 workspaces: removed 0 log entries/)
+    const all = await run(database, ['gc'], {
+      OR3_SQLITE_GC_RETENTION: '1 hour',
+      OR3_SQLITE_GC_INTERVAL: '1 minute',
+    })
+    expect(all.stdout).toMatch(/^2 workspaces: removed 199 log entries/)
+    expect(query(database, 'SELECT count(*) AS n FROM change_log')).toEqual([{ n: 2 }])
+    expect((await run(database, ['check'])).code).toBe(0)
+  })
+
+  it('leaves the journal mode to the server', async () => {
+    const database = fresh('gc-delete')
+    await makeWorkspace(database, 'DELETE')
+    expect((await run(database, ['gc'])).code).toBe(0)
+    expect(query(database, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'delete' }])
+  })
+
+  it('of an unknown workspace is a usage error', async () => {
+    const database = fresh('gc-unknown')
+    await makeWorkspace(database)
+    const { code, errors } = await run(database, ['gc', '--workspace', 'nope'])
+    expect(code).toBe(2)
+    expect(errors).toEqual([expect.stringContaining('there is no workspace nope')])
+  })
+
+  it('waits for a lock no longer than the server does', async () => {
+    const database = await withHistory('gc-locked')
+    const other = new Sqlite(database)
+    other.exec('BEGIN IMMEDIATE')
+    const { code, errors } = await run(database, ['gc', '--retention', '1 hour'])
+    other.close()
+    expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
+    expect(errors[0]).toContain('another process holds the write lock')
+  })
+
+  it('lets pushes go on, which lose nothing', async () => {
+    const database = fresh('gc-busy')
+    const pusher = await pushTo(database, 'a')
+    const before = pusher.acknowledged()
+    expect((await run(database, ['gc', '--retention', '1 second'])).code).toBe(0)
+    await until(() => pusher.acknowledged() > before)
+    await pusher.end()
+    expect((await run(database, ['check'])).code).toBe(0)
+  })
+})
+
+describe('vacuum', () => {
+  it('gives freed pages back to the disk', async () => {
+    const database = await withHistory('vacuum')
+    await run(database, ['gc', '--retention', '1 hour'])
+    const before = statSync(database).size
+    const { code, stdout } = await outcomeOf(database, 'vacuum')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^[\d.]+ [MK]B before, [\d.]+ [MK]B now: [\d.]+ [MK]B given back\n$/)
+    expect(statSync(database).size).toBeLessThan(before / 2)
+    expect((await run(database, ['check'])).code).toBe(0)
+    const subject = await subjectOnFile(database)
+    expect((await subject.view('w1')).rows).toHaveLength(20)
+    expect((await subject.view('w1')).version).toBe(200)
+    await subject.close()
+  })
+
+  it('works beside a server that pushes', async () => {
+    const database = fresh('vacuum-busy')
+    const pusher = await pushTo(database, 'a')
+    expect((await run(database, ['vacuum'])).code).toBe(0)
+    const before = pusher.acknowledged()
+    await until(() => pusher.acknowledged() > before)
+    await pusher.end()
+    expect((await run(database, ['check'])).code).toBe(0)
+  })
+
+  it('that cannot have the lock is one line, and the file stays as it was', async () => {
+    const database = await withHistory('vacuum-locked')
+    const copy = `${database}.copy`
+    copyFileSync(database, copy)
+    const other = new Sqlite(database)
+    other.exec('BEGIN IMMEDIATE')
+    const { code, stdout, errors } = await run(database, ['vacuum'])
+    other.close()
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(errors.at(-1)).toContain('another process holds the write lock')
+    expect(readFileSync(database)).toEqual(readFileSync(copy))
+  })
+})

@@ -1,0 +1,136 @@
+/**
+ * The operator's command as the process that it is, beside processes that push to the same file without pause.
+ */
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, expect } from 'vitest'
+import { openProvider } from '../../src/nuxt/adapters.js'
+import { buildForProcesses, type Outcome, type Started } from './processes.js'
+import { cleanEnv } from './run.js'
+import { temporaryFolder } from './subjects.js'
+
+const pushing = `
+  import { writeSync } from 'node:fs'
+  import { openProvider } from './src/nuxt/adapters.js'
+  const { name, size, workspaceId } = JSON.parse(process.env.PUSHER)
+  const { syncGateway, close } = openProvider()
+  let stopped = false
+  process.once('SIGTERM', () => (stopped = true))
+  for (let first = 1; !stopped; first += 20) {
+    const ops = Array.from({ length: 20 }, (_, index) => {
+      const n = first + index
+      const isDelete = n % 7 === 0
+      return {
+        tableName: ['messages', 'threads', 'kv'][n % 3], operation: isDelete ? 'delete' : 'put', pk: 'pk' + (n * 7919) % 500,
+        ...(isDelete ? {} : { payload: { n, text: 'x'.repeat(size) } }),
+        stamp: { opId: name + '-' + n, clock: n % 11, hlc: String((n * 31) % 1000), deviceId: name },
+      }
+    })
+    await syncGateway.push(undefined, { scope: { workspaceId }, ops })
+    writeSync(1, 'acknowledged ' + (first + 19) + '\\n')
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  await close()`
+
+export interface Pusher {
+  /** How many ops it was told are durable. */
+  acknowledged(): number
+  /** Lets it end by itself. */
+  end(): Promise<void>
+  /** Ends it at once. */
+  kill(): void
+}
+
+type Env = Readonly<Record<string, string>>
+
+export interface Ended extends Outcome {
+  /** Standard error, as lines. */
+  readonly errors: ReadonlyArray<string>
+}
+
+/** Declares what a test file about the command needs; all of it is gone when its tests are done. */
+export const makeCommand = () => {
+  const { folder, remove } = temporaryFolder()
+  const built = buildForProcesses()
+  const started: Array<Started> = []
+  afterAll(() => {
+    for (const child of started) child.stop('SIGKILL')
+    built.remove()
+    remove()
+  })
+
+  const start = (database: string | undefined, args: ReadonlyArray<string>, env: Env = {}) => {
+    const child = spawn(process.execPath, [join(built.folder, 'src/cli/main.js'), ...args], {
+      cwd: folder,
+      env: cleanEnv({ ...(database === undefined ? {} : { OR3_SQLITE_DB_PATH: database }), ...env }),
+    })
+    let [stdout, stderr] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+    const ended = new Promise<Ended>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code, signal) =>
+        resolve({ code, signal, stdout, stderr, errors: stderr.split('\n').slice(0, -1) }),
+      )
+    })
+    return { child, ended }
+  }
+
+  return {
+    folder,
+    start,
+    /** Runs the command to its end. */
+    run: (database: string | undefined, args: ReadonlyArray<string>, env?: Env): Promise<Ended> => {
+      const { child, ended } = start(database, args, env)
+      child.stdin.end()
+      return ended
+    },
+    /** The same with something to read. */
+    feed: (database: string, args: ReadonlyArray<string>, input: string | Uint8Array): Promise<Ended> => {
+      const { child, ended } = start(database, args)
+      child.stdin.on('error', () => {})
+      child.stdin.end(input)
+      return ended
+    },
+    /** A process that pushes; resolves when its first batches are in. */
+    pushTo: async (database: string, name: string, { size = 20, workspaceId = 'w1', mode = 'WAL' } = {}) => {
+      const child = built.start(pushing, {
+        OR3_SQLITE_DB_PATH: database,
+        OR3_SQLITE_PRAGMA_JOURNAL_MODE: mode,
+        PUSHER: JSON.stringify({ name, size, workspaceId }),
+      })
+      started.push(child)
+      await child.printed('acknowledged 100\n')
+      const pusher: Pusher = {
+        acknowledged: () => Number(/acknowledged (\d+)\n$/.exec(child.output())?.[1] ?? 0),
+        end: async () => {
+          child.stop('SIGTERM')
+          const { code, stderr } = await child.outcome
+          expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+        },
+        kill: () => child.stop('SIGKILL'),
+      }
+      return pusher
+    },
+  }
+}
+
+/** A user's workspace in a database, which is left closed. */
+export const makeWorkspace = async (database: string, mode = 'WAL', name = 'ada'): Promise<string> => {
+  const { workspaceStore, close } = openProvider({
+    env: { OR3_SQLITE_DB_PATH: database, OR3_SQLITE_PRAGMA_JOURNAL_MODE: mode },
+  })
+  const { userId } = await workspaceStore.getOrCreateUser({ provider: 'test', providerUserId: name })
+  const { workspaceId } = await workspaceStore.getOrCreateDefaultWorkspace(userId)
+  await close()
+  return workspaceId
+}
+
+/** Waits until something holds, for half a minute at most. */
+export const until = async (holds: () => boolean) => {
+  for (let left = 3_000; !holds(); left--) {
+    if (left === 0) throw new Error('waited in vain')
+    await sleep(10)
+  }
+}
