@@ -145,7 +145,7 @@ export const useScenarios = ({ laptop, phone, journal, push, collect }: Stage) =
     running,
     scenarios: [
       as('conflict', 'Conflict', 'Both edit one note offline', conflict),
-      as('deletion', 'Delete against edit', 'One deletes what the other edits', deletion),
+      as('deletion', 'Delete vs. edit', 'One deletes what the other edits', deletion),
       as('replay', 'Replay', 'The same op is pushed twice', replay),
       as('reuse', 'Reused op id', 'Other content under a known id', reuse),
       as('collection', 'Collect garbage', 'Log and tombstones are trimmed', collection),
