@@ -25,9 +25,16 @@ const sameFile = (a: string, b: string) =>
 const summary = ({ schema, workspaces, extent }: Checked) =>
   `schema ${schema.applied}, ${countText(workspaces, 'workspace')}, ${countText(extent.total, 'version')}`
 
+/** Whether a path leads to the database or to what belongs to it: none of it may be opened or replaced by a command. */
+export const isPartOf = (database: string, path: string): boolean =>
+  [database, ...[...companions, '-seen'].map((suffix) => database + suffix)].some((part) =>
+    sameFile(part, path),
+  )
+
 /** Where a file may be written, or why not. A journal that lies there would become a part of it. */
-export const writable = (path: string, mayReplace: boolean) =>
+export const writable = (path: string, mayReplace: boolean, database: string) =>
   Effect.suspend(() => {
+    if (isPartOf(database, path)) return usage(`${path} is the database itself or a part of it`)
     const folder = dirname(path)
     if (!existsSync(folder) || !statSync(folder).isDirectory()) return usage(`there is no folder ${folder}`)
     const file = join(realpathSync(folder), basename(path))
@@ -46,8 +53,7 @@ const attempting = <A>(body: () => A) =>
 export const backup = Command.make('backup', { target, force }, ({ target, force }) =>
   Effect.gen(function* () {
     const { file } = yield* existing
-    if (sameFile(target, file)) return yield* usage(`${target} is the database itself`)
-    const copy = yield* writable(target, force)
+    const copy = yield* writable(target, force, file)
     const draft = `${copy}.part-${process.pid}`
     const checked = yield* Effect.gen(function* () {
       yield* observing(file, (database) =>
@@ -84,7 +90,7 @@ export const restore = Command.make('restore', { source }, ({ source }) =>
   Effect.gen(function* () {
     const { file } = yield* place
     if (!existsSync(source) || !statSync(source).isFile()) return yield* usage(`there is no backup ${source}`)
-    if (sameFile(source, file)) return yield* usage(`${source} is the database itself`)
+    if (isPartOf(file, source)) return yield* usage(`${source} is the database itself or a part of it`)
     const now = DateTime.formatIso(yield* DateTime.now)
     const stamp = now.replace(/\.\d+/, '').replaceAll(/[-:]/g, '')
     const restored = yield* restoreBackup(realpathSync(source), file, stamp)

@@ -11,7 +11,7 @@ import { pinSnapshot } from '../layers/observer.js'
 import { schemaState } from '../layers/schemaState.js'
 import { rootMessage } from '../layers/sqliteErrors.js'
 import { BadLine, exportLines, type ExportHeader, headerOf, importLines } from '../layers/transfer.js'
-import { writable } from './backup.js'
+import { isPartOf, writable } from './backup.js'
 import { failed, usage } from './failure.js'
 import { countText, remark, say, withProgress, writeTo } from './output.js'
 import { existing, observing, requireCurrent, serving } from './settings.js'
@@ -43,10 +43,11 @@ const writeAll = (file: string, id: string, stream: NodeJS.WritableStream) =>
 const toFile = (
   target: string,
   force: boolean,
+  database: string,
   write: (stream: NodeJS.WritableStream) => ReturnType<typeof writeAll>,
 ) =>
   Effect.gen(function* () {
-    const file = yield* writable(target, force)
+    const file = yield* writable(target, force, database)
     const draft = `${file}.part-${process.pid}`
     return yield* Effect.gen(function* () {
       const stream = createWriteStream(draft, { mode: 0o600 })
@@ -84,7 +85,7 @@ export const exportCommand = Command.make(
         yield* remark(`exported ${countText(rows, 'record')} of workspace ${workspace}`)
         return
       }
-      const { rows } = yield* toFile(out.value, force, write)
+      const { rows } = yield* toFile(out.value, force, file, write)
       yield* say(`${out.value}: ${countText(rows, 'record')} of workspace ${workspace}`)
     }),
 ).pipe(
@@ -102,9 +103,10 @@ const anew = Options.boolean('new').pipe(
   Options.withDescription('also into a workspace that the database does not know'),
 )
 
-const chunksOf = (source: string) =>
+const chunksOf = (source: string, database: string) =>
   Effect.suspend(() => {
     if (source === '-') return Effect.succeed(process.stdin as AsyncIterable<Uint8Array>)
+    if (isPartOf(database, source)) return usage(`${source} is the database itself or a part of it`)
     if (!existsSync(source) || !statSync(source).isFile()) return usage(`there is no export ${source}`)
     return Effect.succeed(createReadStream(source) as AsyncIterable<Uint8Array>)
   })
@@ -116,7 +118,7 @@ export const importCommand = Command.make(
     Effect.gen(function* () {
       const target = yield* existing
       const { file } = target
-      const chunks = yield* chunksOf(source)
+      const chunks = yield* chunksOf(source, file)
       const choose = (header: ExportHeader) =>
         observing(file, (database) =>
           Effect.suspend(() => {

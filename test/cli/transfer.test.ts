@@ -178,6 +178,12 @@ describe('an export', () => {
     const unknown = await run(database, ['export', '--workspace', 'nope', '--out', `${file}.2`])
     expect(unknown.code).toBe(2)
     expect(unknown.errors).toEqual([expect.stringContaining('there is no workspace nope')])
+    for (const path of [database, `${database}-seen`]) {
+      const before = readFileSync(path)
+      expect((await run(database, ['export', '--workspace', id, '--out', path, '--force'])).code).toBe(2)
+      expect((await run(database, ['import', path])).code).toBe(2)
+      expect(readFileSync(path)).toEqual(before)
+    }
     expect((await run(database, ['export', '--workspace', id, '--out', file, '--force'])).code).toBe(0)
     expect(readdirSync(join(folder, 'refused')).sort()).toEqual(['export.ndjson', 'or3.db', 'or3.db-seen'])
   })

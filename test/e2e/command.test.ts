@@ -1,0 +1,49 @@
+/**
+ * The command as the tarball brings it: `npx or3-sqlite` in a folder that has the package installed.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, expect, it } from 'vitest'
+import { plainConsumer } from '../support/builtHost.js'
+import { makeWorkspace } from '../support/command.js'
+import { run } from '../support/run.js'
+
+let consumer: string
+
+beforeAll(async () => {
+  consumer = await plainConsumer()
+})
+
+const npx = (database: string, ...args: ReadonlyArray<string>) =>
+  run('npx', ['--no-install', 'or3-sqlite', ...args], {
+    cwd: consumer,
+    env: { OR3_SQLITE_DB_PATH: database },
+  })
+
+it('tells its version and its commands', async () => {
+  const { version } = JSON.parse(
+    readFileSync(join(consumer, 'node_modules/or3-provider-sqlite/package.json'), 'utf8'),
+  ) as { version: string }
+  expect((await npx('', '--version')).trim()).toBe(version)
+  expect(await npx('', '--help')).toContain('backup')
+})
+
+it('looks at a database, backs it up, exports from it and restores it', async () => {
+  const database = join(consumer, 'command.db')
+  const [copy, lines] = [join(consumer, 'command-copy.db'), join(consumer, 'command.ndjson')]
+  const id = await makeWorkspace(database)
+  expect(await npx(database, 'status')).toContain(`workspace ${id} "My Workspace"`)
+  expect(await npx(database, 'check')).toContain('all hold')
+  expect(await npx(database, 'backup', copy)).toContain('1 workspace')
+  expect(await npx(database, 'export', '--workspace', id, '--out', lines)).toContain('0 records')
+  expect(await npx(database, 'import', lines)).toContain('0 applied')
+  expect(await npx(database, 'restore', copy)).toContain('restored from')
+  expect(await npx(database, 'check')).toContain('all hold')
+  expect(existsSync(`${database}-seen`)).toBe(true)
+})
+
+it('fails with its own exit code, in one line', async () => {
+  await expect(npx(join(consumer, 'none.db'), 'status')).rejects.toThrow(
+    /ended with 2\n\nor3-sqlite: there is no database \S+none\.db: check OR3_SQLITE_DB_PATH\n/,
+  )
+})
