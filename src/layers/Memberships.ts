@@ -12,6 +12,7 @@ import {
 } from '../services/Memberships.js'
 import type { Role } from '../services/WorkspaceStore.js'
 import { checkId, checkMember, checkMembership } from '../services/workspaceRules.js'
+import { observeMemberships } from '../services/telemetry.js'
 import type { Connection } from './connection.js'
 import { Database } from './Database.js'
 import { epochSeconds } from './time.js'
@@ -55,7 +56,7 @@ const requireOtherOwner = (
 const make = Effect.gen(function* () {
   const { snapshot, write } = yield* Database
 
-  return Memberships.of({
+  return observeMemberships({
     addMember: (request) =>
       Effect.gen(function* () {
         const { workspaceId, userId, role } = yield* checkMember(request)

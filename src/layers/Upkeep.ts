@@ -4,6 +4,7 @@
 import { Duration, Effect, Layer, Option, Schedule } from 'effect'
 import { ProviderConfig } from '../services/ProviderConfig.js'
 import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
+import { observeUpkeep } from '../services/telemetry.js'
 import { Database } from './Database.js'
 import { unbornWorkspace } from './position.js'
 import { collectTombstones, trimChangeLog } from './retention.js'
@@ -22,7 +23,7 @@ const make = Effect.gen(function* () {
       .map((row) => row.workspace_id),
   )
 
-  return Upkeep.of({
+  return observeUpkeep({
     collect: ({ retention, workspaceId }) =>
       Effect.gen(function* () {
         const seconds = Duration.toSeconds(retention)

@@ -14,6 +14,7 @@ import {
   checkWorkspace,
   defaultWorkspaceName,
 } from '../services/workspaceRules.js'
+import { observeStore } from '../services/telemetry.js'
 import type { Connection } from './connection.js'
 import { Database } from './Database.js'
 import { epochSeconds } from './time.js'
@@ -109,7 +110,7 @@ const make = Effect.gen(function* () {
       )
     })
 
-  return WorkspaceStore.of({
+  return observeStore({
     getOrCreateUser,
     getOrCreateDefaultWorkspace,
 

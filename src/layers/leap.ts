@@ -9,6 +9,7 @@
 import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { Either } from 'effect'
 import { leapOver } from '../services/epochs.js'
+import * as metrics from '../services/metrics.js'
 import { syncedTables } from '../services/SyncDomain.js'
 import { type Connection, transaction } from './connection.js'
 import { positionOf, unbornWorkspace } from './position.js'
@@ -30,7 +31,7 @@ export const leapSql = {
       clock_base = excluded.clock_base`,
   extent: `
     SELECT coalesce(sum(value), 0) AS total, coalesce(max(value), 0) AS highest,
-      coalesce(max(clock_base), 0) AS clockBase
+      coalesce(max(clock_base), 0) AS clockBase, coalesce(sum(value - trimmed_version), 0) AS logEntries
     FROM server_version_counter`,
 }
 
@@ -71,7 +72,8 @@ export const leap = (
 /** Beside the file itself, whatever links lead to it. */
 const noteOf = (dbPath: string) => `${realpathSync(dbPath)}-seen`
 
-const extentOf = (connection: Connection): Extent => connection.first<Extent>(leapSql.extent)!
+const extentOf = (connection: Connection) =>
+  connection.first<Extent & { readonly logEntries: number }>(leapSql.extent)!
 
 /** Undefined when there is no such note, or nothing readable in it. A single number is taken for the total. */
 const lastSeen = (dbPath: string): Extent | undefined => {
@@ -85,9 +87,10 @@ const lastSeen = (dbPath: string): Extent | undefined => {
   }
 }
 
-/** Notes what the database holds; gives the note, and writes it only if it differs from the last one. */
+/** Notes and measures what the database holds; gives the note, and writes it only if it differs from the last one. */
 export const noteExtent = (connection: Connection, dbPath: string, last?: string): string => {
-  const { total, highest, clockBase } = extentOf(connection)
+  const { total, highest, clockBase, logEntries } = extentOf(connection)
+  metrics.logEntries.unsafeUpdate(logEntries, [])
   const note = `${total} ${highest} ${clockBase}\n`
   if (note !== last) {
     const file = noteOf(dbPath)

@@ -11,8 +11,7 @@ export const unbornWorkspace = ''
 
 export const positionSql = `
   SELECT value AS version, trimmed_version AS floor, leapt_at AS leaptAt, clock_base AS clockBase
-  FROM server_version_counter
-  WHERE workspace_id IN (?, '${unbornWorkspace}') ORDER BY workspace_id DESC LIMIT 1`
+  FROM server_version_counter WHERE workspace_id = ?`
 
 export interface Position {
   /** The high watermark. */
@@ -28,4 +27,6 @@ export interface Position {
 const beginning: Position = { version: 0, floor: 0, leaptAt: null, clockBase: 0 }
 
 export const positionOf = (connection: Connection, workspaceId: string): Position =>
-  connection.first<Position>(positionSql, workspaceId) ?? beginning
+  connection.first<Position>(positionSql, workspaceId) ??
+  connection.first<Position>(positionSql, unbornWorkspace) ??
+  beginning

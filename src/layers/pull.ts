@@ -19,6 +19,7 @@ import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { leap } from './leap.js'
 import { logEntryColumns } from './logEntry.js'
+import type { News } from './news.js'
 import { positionOf } from './position.js'
 import { epochSeconds } from './time.js'
 
@@ -133,7 +134,7 @@ const leapFor = (database: Database['Type'], { workspaceId, cursor }: CheckedPul
   })
 
 export const pull =
-  (database: Database['Type']) =>
+  (database: Database['Type'], news: News) =>
   (request: PullRequest): Effect.Effect<PullPage, GatewayError> =>
     Effect.gen(function* () {
       const checked = yield* checkPull(request)
@@ -147,6 +148,7 @@ export const pull =
         const now = yield* epochSeconds
         if (isFromBeforeRestore(cursor, seen, now)) {
           yield* leapFor(database, checked, now)
+          news.announce(workspaceId)
           yield* Effect.logWarning(
             `a device is ahead of workspace ${workspaceId}, which leaps over it; was a backup restored?`,
           )

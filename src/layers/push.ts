@@ -21,6 +21,7 @@ import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
 import { contentOf, type LogEntryRow } from './logEntry.js'
+import type { News } from './news.js'
 import { positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
 import { epochSeconds, letOthersGo } from './time.js'
@@ -31,7 +32,7 @@ const isRefused = (op: Checked): op is InvalidOp | OpForbidden =>
   op instanceof InvalidOp || op instanceof OpForbidden
 
 export const push =
-  (database: Database['Type']) =>
+  (database: Database['Type'], news: News) =>
   (request: PushRequest): Effect.Effect<PushResult, GatewayError> =>
     Effect.flatMap(checkPush(request), ({ workspaceId, userId, ops }) =>
       Effect.flatMap(checkAll(workspaceId, userId, ops), (checked) => {
@@ -42,8 +43,14 @@ export const push =
           }))
         }
         return Effect.flatMap(epochSeconds, (now) =>
-          database.write('push', (connection) =>
-            Either.right(new Batch(connection, workspaceId, userId, now).push(checked)),
+          Effect.map(
+            database.write('push', (connection) =>
+              Either.right(new Batch(connection, workspaceId, userId, now).push(checked)),
+            ),
+            (result) => {
+              news.announce(workspaceId)
+              return result
+            },
           ),
         )
       }),

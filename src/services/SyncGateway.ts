@@ -21,6 +21,8 @@
  * payload. `hasMore` is exact. `nextCursor` is the last change's
  * version while there is more, else the high watermark of the same snapshot; it never goes back.
  *
+ * **Changes.** The same as a stream, which goes on with each new commit.
+ *
  * **Trimming.** Garbage collection removes the oldest log entries, up to a floor. Below the floor the materialised rows
  * stand for them: each row whose winning version lies there comes as one change with its own version and stamp. A device
  * that starts from 0, or comes back after a year, ends where every other device is.
@@ -38,7 +40,7 @@
  *
  * **Scope.** Every call is confined to one workspace. A caller from another workspace gets `ScopeForbidden`.
  */
-import { Context, Data, type Effect } from 'effect'
+import { Context, Data, type Effect, type Stream } from 'effect'
 import type { StorageError } from './StorageError.js'
 import type { Caller, PendingOp, SyncChange, SyncScope } from './SyncDomain.js'
 import type {
@@ -110,6 +112,11 @@ export interface PullPage {
   readonly hasMore: boolean
 }
 
+export interface ChangesOptions extends Pick<PullRequest, 'tables' | 'caller'> {
+  /** Changes read at once: clamped to 1..1,000; 100 when absent. */
+  readonly limit?: number | undefined
+}
+
 export interface CursorRequest extends Call {
   /** 1..256 characters of printable ASCII. */
   readonly deviceId: string
@@ -149,6 +156,16 @@ export class SyncGateway extends Context.Tag('or3-provider-sqlite/SyncGateway')<
     ) => Effect.Effect<OpAccepted, OpError | GatewayError>
     /** One page of changes above a cursor. */
     readonly pull: (request: PullRequest) => Effect.Effect<PullPage, GatewayError>
+    /**
+     * The changes of a workspace above a cursor, ascending: first those there are, then those that are committed, by whichever
+     * process, without a gap or a repeat. Reads a page when the last one is used up. Fails as a pull does; ends when the layer
+     * closes.
+     */
+    readonly changes: (
+      workspaceId: string,
+      cursor: number,
+      options?: ChangesOptions,
+    ) => Stream.Stream<SyncChange, GatewayError>
     /** Records how far a device has got. */
     readonly updateCursor: (request: CursorRequest) => Effect.Effect<void, GatewayError>
     /**

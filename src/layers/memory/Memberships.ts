@@ -4,6 +4,7 @@
 import { Effect, Either, Layer } from 'effect'
 import { AlreadyMember, LastOwner, MemberNotFound, Memberships } from '../../services/Memberships.js'
 import { checkId, checkMember, checkMembership } from '../../services/workspaceRules.js'
+import { observeMemberships } from '../../services/telemetry.js'
 import { epochSeconds } from '../time.js'
 import { rehome, requireUser, requireWorkspace, StoreState, type Workspace } from './StoreState.js'
 
@@ -19,7 +20,7 @@ const make = Effect.gen(function* () {
       ? Either.void
       : Either.left(new LastOwner({}))
 
-  return Memberships.of({
+  return observeMemberships({
     addMember: (request) =>
       Effect.flatMap(epochSeconds, (since) =>
         Either.gen(function* () {

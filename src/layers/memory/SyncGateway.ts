@@ -6,13 +6,15 @@
  */
 import { Effect, Layer } from 'effect'
 import { isFromBeforeRestore, leapOver } from '../../services/epochs.js'
+import { gatewayOf } from '../../services/gatewayOf.js'
 import { type CheckedOp, checkOp, sameContent } from '../../services/opRules.js'
-import { pushOneWith } from '../../services/pushOne.js'
 import { checkCursor, checkPull, checkPush, checkRetention, pageLength } from '../../services/requests.js'
 import { wins } from '../../services/Revision.js'
 import type { SyncChange } from '../../services/SyncDomain.js'
 import { InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
 import { OpAccepted, type OpOutcome, OpReplayed, SyncGateway } from '../../services/SyncGateway.js'
+import type { Verbs } from '../../services/telemetry.js'
+import { makeNews } from '../news.js'
 import { epochSeconds } from '../time.js'
 import { GatewayState, layer as stateLayer, type LogEntry, type WorkspaceState } from './GatewayState.js'
 
@@ -100,22 +102,21 @@ const releaseCursors = (state: WorkspaceState, cutoff: number) => {
 
 const make = Effect.gen(function* () {
   const { of: stateOf } = yield* GatewayState
+  const news = yield* makeNews
 
-  const push: SyncGateway['Type']['push'] = (request) =>
-    Effect.gen(function* () {
-      const { workspaceId, userId, ops } = yield* checkPush(request)
-      const now = yield* epochSeconds
-      const state = stateOf(workspaceId)
-      const outcomes = ops.map((raw) => {
-        const op = checkOp(workspaceId, userId, raw)
-        return op instanceof InvalidOp || op instanceof OpForbidden ? op : pushOp(state, op, userId, now)
-      })
-      return { outcomes, serverVersion: state.version }
-    })
-
-  return SyncGateway.of({
-    push,
-    pushOne: pushOneWith(push),
+  const verbs: Verbs = {
+    push: (request) =>
+      Effect.gen(function* () {
+        const { workspaceId, userId, ops } = yield* checkPush(request)
+        const now = yield* epochSeconds
+        const state = stateOf(workspaceId)
+        const outcomes = ops.map((raw) => {
+          const op = checkOp(workspaceId, userId, raw)
+          return op instanceof InvalidOp || op instanceof OpForbidden ? op : pushOp(state, op, userId, now)
+        })
+        news.announce(workspaceId)
+        return { outcomes, serverVersion: state.version }
+      }),
 
     pull: (request) =>
       Effect.gen(function* () {
@@ -124,6 +125,7 @@ const make = Effect.gen(function* () {
         const state = stateOf(workspaceId)
         if (isFromBeforeRestore(cursor, state, now)) {
           leap(state, now, cursor)
+          news.announce(workspaceId)
           return { changes: [], nextCursor: cursor, hasMore: false }
         }
         const matching = history(state, userId).filter(
@@ -182,11 +184,12 @@ const make = Effect.gen(function* () {
         }
         return { tombstones: old.length, cursors }
       }),
-  })
+  }
+  return gatewayOf(verbs, news.follow)
 })
 
 /** A gateway whose state is at hand. */
-export const layerWithState: Layer.Layer<SyncGateway, never, GatewayState> = Layer.effect(SyncGateway, make)
+export const layerWithState: Layer.Layer<SyncGateway, never, GatewayState> = Layer.scoped(SyncGateway, make)
 
 /** A gateway with a state of its own, gone with its scope. */
 export const layer: Layer.Layer<SyncGateway> = Layer.provide(layerWithState, stateLayer)

@@ -18,6 +18,7 @@ import {
   checkWorkspace,
   defaultWorkspaceName,
 } from '../../services/workspaceRules.js'
+import { observeStore } from '../../services/telemetry.js'
 import { epochSeconds } from '../time.js'
 import {
   layer as stateLayer,
@@ -61,7 +62,7 @@ const make = Effect.gen(function* () {
     return workspace
   }
 
-  return WorkspaceStore.of({
+  return observeStore({
     getOrCreateUser: (identity) =>
       Effect.flatMap(fresh, ({ id }) =>
         Either.gen(function* () {

@@ -1,0 +1,324 @@
+/**
+ * What the services tell of their calls: spans with ids, counts and outcomes, and metrics; never what users wrote.
+ */
+import { join } from 'node:path'
+import { Cause, Effect, Exit, Layer, Logger, Metric, Option, Stream, Tracer } from 'effect'
+import { describe, expect, it } from 'vitest'
+import * as Config from '../../src/layers/ProviderConfig.js'
+import { layerMemory, layerWithConfig } from '../../src/layers/index.js'
+import {
+  ProviderMetrics,
+  Memberships,
+  SyncGateway,
+  Upkeep,
+  WorkspaceStore,
+} from '../../src/services/index.js'
+import { del, put, scope } from '../support/ops.js'
+import { temporaryFolder } from '../support/subjects.js'
+
+type Services = SyncGateway | WorkspaceStore | Memberships
+
+interface Seen {
+  readonly name: string
+  readonly attributes: Record<string, unknown>
+  readonly parent: string | undefined
+  outcome?: string
+}
+
+/** A tracer that keeps what it is told, as an exporter would. */
+const listener = () => {
+  const spans: Array<Seen> = []
+  const tracer = Tracer.make({
+    span: (name, parent, context, links, startTime, kind) => {
+      const attributes = new Map<string, unknown>()
+      const seen: Seen = {
+        name,
+        get attributes() {
+          return Object.fromEntries(attributes)
+        },
+        parent: Option.getOrUndefined(
+          Option.map(parent, (span) => (span._tag === 'Span' ? span.name : span.spanId)),
+        ),
+      }
+      spans.push(seen)
+      return {
+        _tag: 'Span',
+        name,
+        spanId: `${spans.length}`,
+        traceId: 'trace',
+        parent,
+        context,
+        status: { _tag: 'Started', startTime },
+        attributes,
+        links,
+        sampled: true,
+        kind,
+        end: (_time, exit) => {
+          seen.outcome = Exit.isSuccess(exit) ? 'success' : 'failure'
+        },
+        attribute: (key, value) => void attributes.set(key, value),
+        event: () => {},
+        addLinks: () => {},
+      }
+    },
+    context: (run) => run(),
+  })
+  return { spans, tracer }
+}
+
+const layers: ReadonlyArray<readonly [string, Layer.Layer<Services, unknown>]> = [
+  ['memory', layerMemory],
+  ['sqlite', Layer.provide(layerWithConfig, Config.layerOf({ dbPath: ':memory:' }))],
+]
+
+const quietly = Effect.provide(Logger.remove(Logger.defaultLogger))
+
+/** Marks whatever users write, so that it would be recognised anywhere. */
+const secret = 'TOP-SECRET'
+const message = (parts: Parameters<typeof put>[0] = {}) =>
+  put({ pk: 'm1', payload: { id: 'm1', content: secret }, ...parts })
+
+/** Calls every method of every service, some of them in vain. */
+const callAll = Effect.gen(function* () {
+  const gateway = yield* SyncGateway
+  const store = yield* WorkspaceStore
+  const members = yield* Memberships
+  const ada = { provider: 'dev', providerUserId: 'ada', email: secret, displayName: secret }
+  const { userId } = yield* store.getOrCreateUser(ada)
+  const { userId: other } = yield* store.getOrCreateUser({ ...ada, providerUserId: 'bob' })
+  yield* store.getOrCreateDefaultWorkspace(userId)
+  const { workspaceId } = yield* store.createWorkspace({ userId, name: secret, description: secret })
+  const key = { userId: other, workspaceId }
+  yield* members.addMember({ ...key, role: 'viewer' })
+  yield* Effect.flip(store.removeWorkspace(key))
+  yield* members.setRole({ ...key, role: 'editor' })
+  yield* members.listMembers(workspaceId)
+  yield* store.setActiveWorkspace(key)
+  yield* store.updateWorkspace({ ...key, name: secret })
+  yield* store.getWorkspaceRole(key)
+  yield* store.listUserWorkspaces(userId)
+  yield* members.removeMember(key)
+  yield* store.removeWorkspace({ userId, workspaceId })
+  const first = message({ id: 'a', clock: 2 })
+  yield* gateway.push({
+    ...scope(),
+    ops: [
+      first,
+      first,
+      message({ id: 'b' }),
+      message({ id: 'a' }),
+      message({ id: 'c', clock: -1 }),
+      del({ id: 'd', clock: 3 }),
+    ],
+  })
+  yield* gateway.pushOne({ ...scope(), op: message({ id: 'e', clock: 4 }) })
+  yield* Effect.flip(gateway.pushOne({ ...scope(), op: message({ id: 'e', clock: 4 }) }))
+  yield* gateway.pull({ ...scope(), cursor: 1, limit: 2 })
+  yield* Effect.flip(gateway.pull({ ...scope(), cursor: -1 }))
+  yield* Stream.runDrain(Stream.take(gateway.changes('w1', 0), 1))
+  yield* gateway.updateCursor({ ...scope(), deviceId: 'd1', version: 4 })
+  yield* Effect.sleep(5)
+  yield* gateway.gcTombstones({ ...scope(), retentionSeconds: 1e-3 })
+  yield* gateway.gcChangeLog({ ...scope(), retentionSeconds: 1e-3 })
+  return { userId, other, workspaceId }
+})
+
+describe.each(layers)('spans on %s', (_name, layer) => {
+  const seen = async () => {
+    const { spans, tracer } = listener()
+    const ids = await Effect.runPromise(
+      callAll.pipe(Effect.provide(layer), quietly, Effect.withTracer(tracer)),
+    )
+    const of = (name: string) => spans.filter((span) => span.name === name)
+    return { spans, of, ids }
+  }
+
+  it('there is one for every method, and none tells what users wrote', async () => {
+    const { spans } = await seen()
+    const methods = ['SyncGateway', 'WorkspaceStore', 'Memberships'].flatMap((service) => {
+      const names = {
+        SyncGateway: ['push', 'pushOne', 'pull', 'changes', 'updateCursor', 'gcChangeLog', 'gcTombstones'],
+        WorkspaceStore: [
+          'getOrCreateUser',
+          'getOrCreateDefaultWorkspace',
+          'getWorkspaceRole',
+          'listUserWorkspaces',
+          'createWorkspace',
+          'updateWorkspace',
+          'removeWorkspace',
+          'setActiveWorkspace',
+        ],
+        Memberships: ['addMember', 'setRole', 'removeMember', 'listMembers'],
+      }[service]!
+      return names.map((name) => `${service}.${name}`)
+    })
+    // The SQL library has spans of its own while the database is opened.
+    const ours = spans.map(({ name }) => name).filter((name) => !name.startsWith('sql.'))
+    expect([...new Set(ours)].sort()).toEqual(methods.sort())
+    expect(JSON.stringify(spans.map(({ name, attributes }) => ({ name, attributes })))).not.toContain(secret)
+  })
+
+  it('a push tells its workspace, its size and what became of its ops', async () => {
+    const { of } = await seen()
+    expect(of('SyncGateway.push')[0]).toMatchObject({
+      outcome: 'success',
+      attributes: {
+        'or3.workspace_id': 'w1',
+        'or3.ops': 6,
+        'or3.ops.applied': 2,
+        'or3.ops.superseded': 1,
+        'or3.ops.replayed': 1,
+        'or3.ops.conflict': 1,
+        'or3.ops.invalid': 1,
+        'or3.server_version': 3,
+        'or3.outcome': 'ok',
+      },
+    })
+    expect(of('SyncGateway.pushOne').map(({ attributes }) => attributes['or3.outcome'])).toEqual([
+      'ok',
+      'IdempotencyReplay',
+    ])
+    expect(of('SyncGateway.push')[1]?.parent).toBe('SyncGateway.pushOne')
+  })
+
+  it('pulls, cursors, collections and store calls tell what they were about', async () => {
+    const { of, ids } = await seen()
+    expect(of('SyncGateway.pull')[0]?.attributes).toEqual({
+      'or3.workspace_id': 'w1',
+      'or3.cursor': 1,
+      'or3.limit': 2,
+      'or3.changes': 2,
+      'or3.next_cursor': 3,
+      'or3.has_more': true,
+      'or3.outcome': 'ok',
+    })
+    expect(of('SyncGateway.pull')[1]).toMatchObject({
+      outcome: 'failure',
+      attributes: { 'or3.cursor': -1, 'or3.outcome': 'InvalidRequest' },
+    })
+    expect(of('SyncGateway.updateCursor')[0]?.attributes).toMatchObject({ 'or3.server_version': 4 })
+    expect(of('WorkspaceStore.removeWorkspace')[0]).toMatchObject({
+      outcome: 'failure',
+      attributes: {
+        'or3.workspace_id': ids.workspaceId,
+        'or3.user_id': ids.other,
+        'or3.outcome': 'WorkspaceForbidden',
+      },
+    })
+    expect(of('Memberships.listMembers')[0]?.attributes).toMatchObject({ 'or3.members': 2 })
+  })
+
+  it('a request that cannot be read is refused, and its span says so', async () => {
+    const { spans, tracer } = listener()
+    const hostile = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error(secret)
+        },
+      },
+    )
+    const error = await Effect.runPromise(
+      Effect.flatMap(SyncGateway, (gateway) => Effect.flip(gateway.push(hostile as never))).pipe(
+        Effect.provide(layer),
+        quietly,
+        Effect.withTracer(tracer),
+      ),
+    )
+    expect(error).toMatchObject({ _tag: 'InvalidRequest' })
+    expect(spans.at(-1)?.attributes).toEqual({ 'or3.outcome': 'InvalidRequest' })
+  })
+
+  it('there is none where nobody could see it, and one below a span of the caller', async () => {
+    const names = (effect: Effect.Effect<unknown, unknown, SyncGateway>) =>
+      Effect.runPromise(
+        Effect.sandbox(effect).pipe(
+          Effect.flip,
+          Effect.map((cause) => Cause.pretty(cause)),
+          Effect.provide(layer),
+          quietly,
+        ),
+      )
+    const fails = Effect.flatMap(SyncGateway, (gateway) => gateway.pull({ ...scope(), cursor: -1 }))
+    expect(await names(fails)).not.toContain('SyncGateway.pull')
+    expect(await names(Effect.withSpan(fails, 'mine'))).toContain('SyncGateway.pull')
+  })
+})
+
+describe('metrics', () => {
+  const value = (metric: Metric.Metric<any, any, any>) =>
+    Effect.map(Metric.value(metric), (state: any) => state.count)
+  const ops = (outcome: ProviderMetrics.OpResult) => ProviderMetrics.ops({ outcome })
+
+  it.each(layers)('on %s count ops by outcome, calls, durations and what was collected', (_name, layer) =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        const watched = {
+          applied: ops('applied'),
+          superseded: ops('superseded'),
+          replayed: ops('replayed'),
+          conflict: ops('conflict'),
+          invalid: ops('invalid'),
+          pushes: ProviderMetrics.pushDuration,
+          pulls: ProviderMetrics.pullDuration,
+          refused: ProviderMetrics.calls({ method: 'SyncGateway.pull', outcome: 'InvalidRequest' }),
+          roles: ProviderMetrics.calls({ method: 'WorkspaceStore.getWorkspaceRole', outcome: 'ok' }),
+        }
+        const read = Effect.all(
+          Object.fromEntries(Object.entries(watched).map(([name, metric]) => [name, value(metric)])),
+        )
+        const before = yield* read
+        yield* Effect.provide(callAll, layer)
+        const after = yield* read
+        expect(
+          Object.fromEntries(Object.keys(watched).map((name) => [name, after[name] - before[name]])),
+        ).toEqual({
+          applied: 3,
+          superseded: 1,
+          replayed: 2,
+          conflict: 1,
+          invalid: 1,
+          pushes: 3,
+          // One by itself, one that the stream made; a refused one has no duration.
+          pulls: 2,
+          refused: 1,
+          roles: 1,
+        })
+      }).pipe(quietly),
+    ),
+  )
+
+  it('count what upkeep collects, and carry the labels of the program', () =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        const gateway = yield* SyncGateway
+        const upkeep = yield* Upkeep
+        yield* gateway.push({ ...scope(), ops: [put(), put(), put()] })
+        yield* Effect.sleep(1_100)
+        yield* gateway.updateCursor({ ...scope(), deviceId: 'd1', version: 3 })
+        const entries = ProviderMetrics.collected({ kind: 'log entries' })
+        const mine = Metric.tagged(entries, 'program', 'mine')
+        const [before, mineBefore] = [yield* value(entries), yield* value(mine)]
+        const report = yield* Effect.tagMetrics(upkeep.collect({ retention: 1 }), 'program', 'mine')
+        expect(report.entries).toBe(2)
+        expect((yield* value(mine)) - mineBefore).toBe(2)
+        expect((yield* value(entries)) - before).toBe(0)
+      }).pipe(
+        Effect.provide(Layer.provide(layerWithConfig, Config.layerOf({ dbPath: ':memory:' }))),
+        quietly,
+      ),
+    ))
+
+  it('tell how long the logs of a file are', async () => {
+    const { folder, remove } = temporaryFolder()
+    const dbPath = join(folder, 'telemetry.db')
+    await Effect.runPromise(
+      Effect.flatMap(SyncGateway, (gateway) => gateway.push({ ...scope(), ops: [put(), put(), put()] })).pipe(
+        Effect.provide(Layer.provide(layerWithConfig, Config.layerOf({ dbPath }))),
+        quietly,
+      ),
+    )
+    expect((await Effect.runPromise(Metric.value(ProviderMetrics.logEntries))).value).toBe(3)
+    remove()
+  })
+})
