@@ -144,8 +144,8 @@ export const importCommand = Command.make(
       )
       const { workspaceId, rows, applied, older, known, conflicts } = report
       yield* say(
-        `${countText(rows, 'record')} into workspace ${workspaceId}: ${applied} applied, ` +
-          `${known} known already, ${older} not newer than what is there`,
+        `${countText(rows, 'record')} into workspace ${workspaceId}: ${applied.toLocaleString('en')} applied, ` +
+          `${known.toLocaleString('en')} known already, ${older.toLocaleString('en')} not newer than what is there`,
       )
       if (conflicts.length > 0)
         return yield* failed(

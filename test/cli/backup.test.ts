@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { brokenRules, query } from '../support/adoption.js'
-import { makeCommand, makeWorkspace, until } from '../support/command.js'
+import { damageIndex, makeCommand, makeWorkspace, until } from '../support/command.js'
 import { loadSeed, randomOf } from '../support/load.js'
 import { put, scope } from '../support/ops.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
@@ -83,7 +83,7 @@ it("the README's command for SQLite's own shell takes a sound copy under load, w
   const [line] = /^sqlite3 \/data\/or3-sync\.db "\.backup [^"]+"/m.exec(
     readFileSync(join(root, 'README.md'), 'utf8'),
   )!
-  const command = line.replace('/data/or3-sync.db', database).replace(/\/backup\/\S+\.db"/, `${copy}"`)
+  const command = line.replace('/data/or3-sync.db', database).replace(/\/backup\/.+\.db"/, `${copy}"`)
   const pusher = await pushTo(database, 'a')
   const acknowledged = pusher.acknowledged()
   execFileSync('bash', ['-c', command], { stdio: 'pipe' })
@@ -143,9 +143,7 @@ describe('backup', () => {
     const copy = join(folder, 'damaged', 'copy.db')
     expect((await run(database, ['backup', copy])).code).toBe(0)
     const good = readFileSync(copy)
-    const bytes = readFileSync(database)
-    bytes.fill(0x61, 3 * 4_096 + 8, 5 * 4_096)
-    writeFileSync(database, bytes)
+    damageIndex(database, 'sqlite_autoindex_workspaces_1')
     const { code, errors } = await run(database, ['backup', copy, '--force'])
     expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
     expect(errors[0]).toMatch(/damaged|no sound database/)
@@ -191,6 +189,8 @@ describe('restore', () => {
     const path = (name: string) => join(folder, 'unsound', name)
     copyFileSync(database, path('cut.db'))
     writeFileSync(path('cut.db'), readFileSync(database).subarray(0, 20_000))
+    copyFileSync(database, path('index.db'))
+    damageIndex(path('index.db'), 'sqlite_autoindex_workspaces_1')
     writeFileSync(path('text.db'), 'x'.repeat(9_000))
     new Sqlite(path('other.db')).exec('CREATE TABLE t (x)').close()
     copyFileSync(database, path('newer.db'))
@@ -201,6 +201,7 @@ describe('restore', () => {
     const list = names(database)
     for (const [name, says] of [
       ['cut.db', /damaged|no sound database/],
+      ['index.db', /is damaged/],
       ['text.db', /no sound database/],
       ['other.db', /no database of this package/],
       ['newer.db', /of a newer release/],

@@ -1,14 +1,14 @@
 /**
  * `check`: nothing to say about a good database, whatever it went through; and each rule that is broken is found.
  */
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { invariants } from '../../src/layers/invariants.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { makeLargeLegacy } from '../support/adoption.js'
-import { makeCommand, makeWorkspace } from '../support/command.js'
+import { damageIndex, makeCommand, makeWorkspace } from '../support/command.js'
 import { del, put, scope } from '../support/ops.js'
 
 const { folder, run, pushTo } = makeCommand()
@@ -61,23 +61,12 @@ const damaged = (name: string, harm: string | ((path: string) => void)) => {
   return path
 }
 
-const scribble = (path: string) => {
-  const sqlite = new Sqlite(path)
-  const page = sqlite
-    .prepare<[], { rootpage: number }>(`SELECT rootpage FROM sqlite_schema WHERE name = 'change_log_by_op'`)
-    .get()!.rootpage
-  sqlite.close()
-  const bytes = readFileSync(path)
-  bytes.fill(0x61, page * 4_096 - 60, page * 4_096)
-  writeFileSync(path, bytes)
-}
-
 const id = '(SELECT workspace_id FROM server_version_counter LIMIT 1)'
 
 /** What is done, and the rule that tells. */
 const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: string) => void), rule: string]> =
   [
-    ['an index page overwritten', scribble, 'the file is sound'],
+    ['an index page overwritten', damageIndex, 'the file is sound'],
     [
       'an index dropped',
       'DROP INDEX change_log_by_table; UPDATE users SET id = id',

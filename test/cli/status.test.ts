@@ -4,7 +4,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
+import { Effect } from 'effect'
 import { describe, expect, it } from 'vitest'
+import { inspect } from '../../src/layers/inspect.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { makeCommand, makeWorkspace } from '../support/command.js'
 import { LegacyDatabase } from '../support/legacyDatabase.js'
@@ -104,6 +106,28 @@ describe('status', () => {
       expect(workspace!.logEntries).toBe(workspace!.version)
     }
     await pusher.end()
+  })
+
+  it('reads one state of the file, whatever is committed between its statements', async () => {
+    const file = fresh('between')
+    await filled(file)
+    const [other, database] = [new Sqlite(file), new Sqlite(file, { readonly: true })]
+    const prepare = database.prepare.bind(database)
+    let commits = 0
+    database.prepare = ((sql: string) => {
+      if (sql.includes('FROM')) {
+        other.exec(`
+          INSERT INTO change_log SELECT workspace_id, value + 1, 'kv', 'k', 'delete', NULL, 1, 'h', 'd', 'c${++commits}', 0
+            FROM server_version_counter;
+          UPDATE server_version_counter SET value = value + 1`)
+      }
+      return prepare(sql)
+    }) as typeof database.prepare
+    const [workspace] = (await Effect.runPromise(inspect(database, file))).workspaces
+    expect(commits).toBeGreaterThan(5)
+    expect(workspace!.logEntries).toBe(workspace!.version - workspace!.floor)
+    database.close()
+    other.close()
   })
 
   it('names the pending migrations of an older database, and of one of the earlier package', async () => {

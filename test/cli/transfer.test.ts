@@ -58,7 +58,7 @@ const fill = (database: string, workspaceId: string, rows = 30) =>
         put({ id: 'odd', table: 'kv', pk: 'odd', payload: odd }),
         put({ id: 'hash', table: 'file_meta', pk: 'h' }),
         put({ id: 'note', table: 'notifications', pk: 'n', payload: { id: 'n', user_id: 'eve' } }),
-        del({ id: 'gone', pk: 'm3', clock: 9 }),
+        del({ id: 'gone', pk: 'm3', clock: 9, payload: { left: true } }),
       ],
     })
     return liveRows(subject, workspaceId)
@@ -156,7 +156,9 @@ describe('an export', () => {
       const into = await run(to, ['import', '--new', file])
       expect(into).toMatchObject({ code: 0, stderr: '' })
       const { rows } = JSON.parse(readFileSync(file, 'utf8').split('\n')[0]!) as { rows: number }
-      expect(into.stdout).toContain(`${rows.toLocaleString('en')} records into workspace w1: ${rows} applied`)
+      expect(into.stdout).toContain(
+        `${rows.toLocaleString('en')} records into workspace w1: ${rows.toLocaleString('en')} applied`,
+      )
     },
   )
 

@@ -2,8 +2,10 @@
  * The operator's command as the process that it is, beside processes that push to the same file without pause.
  */
 import { spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import Sqlite from 'better-sqlite3'
 import { afterAll, expect } from 'vitest'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { buildForProcesses, type Outcome, type Started } from './processes.js'
@@ -125,6 +127,18 @@ export const makeWorkspace = async (database: string, mode = 'WAL', name = 'ada'
   const { workspaceId } = await workspaceStore.getOrCreateDefaultWorkspace(userId)
   await close()
   return workspaceId
+}
+
+/** Damages what only an integrity check meets: the end of an index's page. */
+export const damageIndex = (database: string, index = 'change_log_by_op') => {
+  const sqlite = new Sqlite(database)
+  const { rootpage } = sqlite
+    .prepare<[string], { rootpage: number }>('SELECT rootpage FROM sqlite_schema WHERE name = ?')
+    .get(index)!
+  sqlite.close()
+  const bytes = readFileSync(database)
+  bytes.fill(0x61, rootpage * 4_096 - 60, rootpage * 4_096)
+  writeFileSync(database, bytes)
 }
 
 /** Waits until something holds, for half a minute at most. */
