@@ -12,10 +12,7 @@ import type { WorkspaceStore } from '../services/WorkspaceStore.js'
 import * as Database from './Database.js'
 import * as IdGenerator from './IdGenerator.js'
 import * as Members from './Memberships.js'
-import * as MemoryMembers from './memory/Memberships.js'
-import * as StoreState from './memory/StoreState.js'
-import * as MemoryGateway from './memory/SyncGateway.js'
-import * as MemoryStore from './memory/WorkspaceStore.js'
+import * as Memory from './memory/index.js'
 import * as Config from './ProviderConfig.js'
 import * as Migrator from './SchemaMigrator.js'
 import * as Gateway from './SyncGateway.js'
@@ -47,9 +44,6 @@ export const layer: Layer.Layer<Services | ProviderConfig, StartupError> = Layer
 
 /** The services without a database, for tests of programs that use them. All is gone with the layer's scope. */
 export const layerMemory: Layer.Layer<SyncGateway | WorkspaceStore | Memberships> = Layer.mergeAll(
-  MemoryGateway.layer,
-  Layer.mergeAll(MemoryStore.layerWithState, MemoryMembers.layer).pipe(
-    Layer.provide(StoreState.layer),
-    Layer.provide(IdGenerator.layer),
-  ),
+  Memory.syncGateway,
+  Layer.provide(Memory.workspaces, IdGenerator.layer),
 )

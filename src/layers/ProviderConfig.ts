@@ -11,6 +11,7 @@ import {
   type ProviderSettings,
   synchronousLevels,
 } from '../services/ProviderConfig.js'
+import { durationRule, positiveDuration } from './durations.js'
 
 const invalid = (name: string, message: string) => ConfigError.InvalidData([name], `${name} ${message}`)
 
@@ -65,18 +66,10 @@ const inTests = Config.all([text('NODE_ENV'), text('VITEST')]).pipe(
   Config.map(([nodeEnv, vitest]) => Option.contains(nodeEnv, 'test') || Option.isSome(vitest)),
 )
 
-export const positiveDuration = (value: string): Duration.Duration | undefined =>
-  Duration.decodeUnknown(value).pipe(
-    Option.filter((given) => Duration.isFinite(given) && Duration.greaterThan(given, Duration.zero)),
-    Option.getOrUndefined,
-  )
-
 /** Longer ones are beyond the timers of Node. */
 const longestInterval = Duration.days(24)
 
 const defaultRetention = Duration.days(30)
-
-export const durationRule = 'only a duration such as "90 minutes", "1 hour" or "30 days"'
 
 /** The path as given; in tests there is a default. */
 const path = Config.all({ given: text('OR3_SQLITE_DB_PATH'), inTests }).pipe(

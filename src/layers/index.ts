@@ -1,7 +1,27 @@
 /**
  * How the services are made: on SQLite, or in memory.
+ *
+ * Most programs want `layer`, `layerWithConfig` or `layerMemory`. The single layers are for those that replace one of the
+ * parts, such as the `IdGenerator`; what each needs, its type tells.
  */
 export { layer, layerMemory, layerWithConfig, type StartupError } from './Provider.js'
+/** The connection that the services on SQLite share. Its methods are internal: any release may change them. */
+export * as DatabaseLayer from './Database.js'
+/** New ids: random ones, or such that a test can foretell. */
 export * as IdGeneratorLayer from './IdGenerator.js'
+/** Log lines as the provider writes them. */
 export * as LoggerLayer from './logger.js'
+/** Memberships on SQLite. */
+export * as MembershipsLayer from './Memberships.js'
+/** The in-memory layers. */
+export * as MemoryLayers from './memory/index.js'
+/** Settings: from the environment, or given in the program. */
 export * as ProviderConfigLayer from './ProviderConfig.js'
+/** Opens the file and migrates it. `DatabaseLayer` needs what it leaves. */
+export * as SchemaMigratorLayer from './SchemaMigrator.js'
+/** The sync gateway on SQLite. */
+export * as SyncGatewayLayer from './SyncGateway.js'
+/** Upkeep on SQLite, and the schedule that runs it. */
+export * as UpkeepLayer from './Upkeep.js'
+/** The workspace store on SQLite. */
+export * as WorkspaceStoreLayer from './WorkspaceStore.js'
