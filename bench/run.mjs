@@ -15,6 +15,7 @@ import { performance } from 'node:perf_hooks'
 import Sqlite from 'better-sqlite3'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 import { openFloor } from './floor.mjs'
+import { openTelemetry } from './telemetry.mjs'
 import { batch, fill, workloads } from './workloads.mjs'
 
 const quick = process.argv.includes('--quick')
@@ -207,6 +208,23 @@ const growth = async (both) => {
   results.push({ name: 'growth', ours: own, floor: floors })
 }
 
+/** What spans and metrics cost when nobody listens. */
+const telemetry = async (folder) => {
+  const both = await openTelemetry(join(folder, 'telemetry.db'))
+  for (const [size, rounds] of [
+    [1, 6_000],
+    [100, 300],
+  ]) {
+    const push = { input: () => batch(size), ours: (b, ops) => b.ours(ops), floor: (b, ops) => b.floor(ops) }
+    record(
+      `telemetry, unheard, push of ${size}`,
+      await compare(both, push, quick ? rounds / 10 : rounds),
+      1.03,
+    )
+  }
+  await both.close()
+}
+
 /** The same calls must have left the same rows, tombstones and log behind, or the floor is no floor. */
 const assertSameState = (both) => {
   const [mine, floors] = [both.file, both.floorFile].map((file) => {
@@ -252,6 +270,7 @@ try {
   if (isWanted('longest stall')) await stalls(both)
   if (isWanted('after a full trim')) await afterTrim(both)
   if (isWanted('growth')) await growth(both)
+  if (isWanted('telemetry')) await telemetry(folder)
   const memory = process.memoryUsage()
   const mebibytes = (bytes) => Math.round(bytes / 2 ** 20)
   print(

@@ -57,19 +57,27 @@ const startupMessage = (error: unknown, path: string): string => {
   return tag === 'SchemaError' ? `${path}: ${first}` : `${first}`
 }
 
+export interface ProviderOptions {
+  /** Holds the `OR3_SQLITE_*` settings; `process.env` when absent. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
+  /** What the services run under: a tracer, an exporter of metrics, a logger. Must be built without waiting. */
+  readonly observability?: Layer.Layer<never, unknown> | undefined
+}
+
 /**
- * Opens the database and brings its schema up to date, synchronously; `env` holds the `OR3_SQLITE_*` settings.
+ * Opens the database and brings its schema up to date, synchronously.
  *
  * @throws ProviderStartupError
  */
 export const openProvider = ({
   env = process.env,
-}: { readonly env?: Readonly<Record<string, string | undefined>> } = {}): Provider => {
+  observability = Layer.empty,
+}: ProviderOptions = {}): Provider => {
   const settings = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const runtime = ManagedRuntime.make(
     ProviderLayer.layer.pipe(
       Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(settings)))),
-      Layer.provideMerge(Logger.layer),
+      Layer.provideMerge(Layer.provideMerge(observability, Logger.layer)),
     ),
   )
   const started = Effect.runSyncExit(runtime.runtimeEffect)

@@ -24,6 +24,12 @@ declare module '#imports' {
   ) => import('nitropack').NitroAppPlugin
 }
 
+/** Made by our own module, see `module.ts`. */
+declare module '#or3-provider-sqlite/observability' {
+  const observability: import('effect').Layer.Layer<never, unknown> | undefined
+  export default observability
+}
+
 interface ImportMeta {
   /** Set by Nitro while it prerenders at build time. */
   readonly prerender?: boolean

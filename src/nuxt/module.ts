@@ -1,21 +1,33 @@
 /**
  * The Nuxt module: what a host lists among its modules.
  */
-import { addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
+import { addServerPlugin, createResolver, defineNuxtModule, resolvePath } from '@nuxt/kit'
 import type { NuxtModule } from '@nuxt/schema'
 import type { NitroConfig } from 'nitropack'
 
 /** Measured: bundled into the server these start in a third of the time, at half the size, of copies beside it. */
 const inlined = ['effect/', '@effect/', 'fast-check/', 'pure-rand/']
 
-const module: NuxtModule = defineNuxtModule({
-  meta: { name: 'or3-provider-sqlite', compatibility: { nuxt: '>=4.0.0' } },
-  setup(_options, nuxt) {
+export interface ModuleOptions {
+  /** A file of the host whose default export is an Effect layer that the services run under: a tracer, exporters, a logger. */
+  readonly observability?: string
+}
+
+const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
+  meta: { name: 'or3-provider-sqlite', configKey: 'or3Sqlite', compatibility: { nuxt: '>=4.0.0' } },
+  async setup({ observability }, nuxt) {
     addServerPlugin(createResolver(import.meta.url).resolve('./plugin'))
-    if (nuxt.options.dev) return
     // Nitro's options are typed only where Nuxt itself is installed.
     const options = nuxt.options as object as { nitro?: NitroConfig }
     const nitro = (options.nitro ??= {})
+    nitro.virtual = {
+      ...nitro.virtual,
+      '#or3-provider-sqlite/observability':
+        observability === undefined
+          ? 'export default undefined'
+          : `export { default } from ${JSON.stringify(await resolvePath(observability))}`,
+    }
+    if (nuxt.options.dev) return
     nitro.externals = { ...nitro.externals, inline: [...(nitro.externals?.inline ?? []), ...inlined] }
   },
 })

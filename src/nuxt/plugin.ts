@@ -6,6 +6,7 @@
 import { registerAuthWorkspaceStore } from '~~/server/auth/store/registry'
 import { registerSyncGatewayAdapter } from '~~/server/sync/gateway/registry'
 import { defineNitroPlugin, useRuntimeConfig } from '#imports'
+import observability from '#or3-provider-sqlite/observability'
 import { openProvider, type Provider, providerId, unopenedProvider } from './adapters.js'
 
 const register = ({ syncGateway, workspaceStore }: Pick<Provider, 'syncGateway' | 'workspaceStore'>) => {
@@ -16,7 +17,7 @@ const register = ({ syncGateway, workspaceStore }: Pick<Provider, 'syncGateway' 
 /** A server that cannot store must not serve: one line for the operator, before it listens. */
 const openOrExit = (): Provider => {
   try {
-    return openProvider()
+    return openProvider({ observability })
   } catch (error) {
     console.error(`[or3-provider-sqlite] ${error instanceof Error ? error.message : String(error)}`)
     // Nitro replaces the expression `process.env.DEBUG` by a constant when it builds.

@@ -12,6 +12,7 @@ import {
   DefaultServices,
   Effect,
   FiberRef,
+  type Metric,
   type MetricLabel,
   Option,
   Stream,
@@ -117,11 +118,31 @@ const resultOf = (outcome: OpOutcome): metrics.OpResult => {
   }
 }
 
-const tally = (outcomes: ReadonlyArray<OpOutcome>): ReadonlyMap<metrics.OpResult, number> => {
-  const counts = new Map<metrics.OpResult, number>()
+const opsOf: Record<metrics.OpResult, Metric.Metric.Counter<number>> = {
+  applied: metrics.ops({ outcome: 'applied' }),
+  superseded: metrics.ops({ outcome: 'superseded' }),
+  replayed: metrics.ops({ outcome: 'replayed' }),
+  conflict: metrics.ops({ outcome: 'conflict' }),
+  invalid: metrics.ops({ outcome: 'invalid' }),
+  forbidden: metrics.ops({ outcome: 'forbidden' }),
+}
+
+/** Counts a batch's outcomes, neighbours of one kind together: most batches have but one. */
+const countOps = (outcomes: ReadonlyArray<OpOutcome>, labels: Labels) => {
+  for (let start = 0; start < outcomes.length;) {
+    const result = resultOf(outcomes[start]!)
+    let end = start + 1
+    while (end < outcomes.length && resultOf(outcomes[end]!) === result) end++
+    opsOf[result].unsafeUpdate(end - start, labels)
+    start = end
+  }
+}
+
+const tally = (outcomes: ReadonlyArray<OpOutcome>): Attributes => {
+  const counts: Record<string, number> = {}
   for (const outcome of outcomes) {
-    const result = resultOf(outcome)
-    counts.set(result, (counts.get(result) ?? 0) + 1)
+    const name = `or3.ops.${resultOf(outcome)}`
+    counts[name] = (counts[name] ?? 0) + 1
   }
   return counts
 }
@@ -158,12 +179,12 @@ export const observeGateway = (gateway: Verbs): Verbs => ({
   push: observe('SyncGateway.push', gateway.push, {
     asked: (request) => ({ ...inScope(request), 'or3.ops': amount(request.ops.length) }),
     answered: ({ outcomes, serverVersion }) => ({
-      ...Object.fromEntries([...tally(outcomes)].map(([result, count]) => [`or3.ops.${result}`, count])),
+      ...tally(outcomes),
       'or3.server_version': serverVersion,
     }),
     count: ({ outcomes }, millis, labels) => {
       metrics.pushDuration.unsafeUpdate(millis, labels)
-      for (const [outcome, count] of tally(outcomes)) metrics.ops({ outcome }).unsafeUpdate(count, labels)
+      countOps(outcomes, labels)
     },
   }),
   pull: observe('SyncGateway.pull', gateway.pull, {

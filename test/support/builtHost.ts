@@ -107,7 +107,10 @@ export const builtHost = async (): Promise<BuiltHost> => {
       recursive: true,
       filter: (source) => !/^(\.nuxt|\.output|\.data|node_modules)$/.test(basename(source)),
     })
-    await install(building, { nuxt: versionOf('nuxt') })
+    await install(building, {
+      nuxt: versionOf('nuxt'),
+      '@effect/opentelemetry': versionOf('@effect/opentelemetry'),
+    })
     await run('npx', ['--no-install', 'nuxt', 'build'], {
       cwd: building,
       env: { NUXT_TELEMETRY_DISABLED: '1', OR3_SQLITE_DB_PATH: join(folder, 'at-build.db') },

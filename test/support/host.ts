@@ -1,5 +1,5 @@
 /**
- * A stand-in for the host's aliases (`#imports`, `~~/server/…`), so that the real plugin runs in unit tests.
+ * A stand-in for the host's aliases (`#imports`, `~~/server/…`) and our module's own, so that the real plugin runs in unit tests.
  */
 import type { AuthWorkspaceStore, Registration, SyncGatewayAdapter } from '../../src/nuxt/host.js'
 
@@ -18,3 +18,6 @@ export const registerAuthWorkspaceStore = (item: Registration<AuthWorkspaceStore
 export const registerSyncGatewayAdapter = (item: Registration<SyncGatewayAdapter>) => host.gateways.push(item)
 export const useRuntimeConfig = () => host.config
 export const defineNitroPlugin = <A>(plugin: A): A => plugin
+
+/** `#or3-provider-sqlite/observability`, where the host names none. */
+export default undefined

@@ -18,7 +18,7 @@ const sources = (folder: string): ReadonlyArray<string> =>
 /** What a host's build replaces in the plugin: its aliases, and `import.meta.prerender`. */
 const asBuiltByHost = (code: string, prerender: boolean): string =>
   code
-    .replace(/'(#imports|~~\/[^']*)'/g, `'../../host.js'`)
+    .replace(/'(#imports|#or3-[^']*|~~\/[^']*)'/g, `'../../host.js'`)
     .replaceAll('import.meta.prerender', String(prerender))
 
 export interface Outcome {
@@ -63,7 +63,8 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
      export const registerAuthWorkspaceStore = (item) => host.stores.push(item)
      export const registerSyncGatewayAdapter = (item) => host.gateways.push(item)
      export const useRuntimeConfig = () => host.config
-     export const defineNitroPlugin = (plugin) => plugin`,
+     export const defineNitroPlugin = (plugin) => plugin
+     export default undefined`,
   )
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   let scripts = 0

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@effect/vitest'
 import Sqlite from 'better-sqlite3'
 import { createApp, createError, eventHandler, isError, toWebHandler } from 'h3'
+import { Context, DefaultServices, Effect, Layer, Tracer } from 'effect'
 import { vi } from 'vitest'
 import { HostError, openProvider, type Provider } from '../../src/nuxt/adapters.js'
 import type { HostEvent } from '../../src/nuxt/host.js'
@@ -397,5 +398,36 @@ describe('close', () => {
     await Promise.all([provider.close(), provider.close()])
     await provider.close()
     expect(existsSync(`${file}-wal`)).toBe(false)
+  })
+})
+
+describe('what the services run under', () => {
+  const env = () => ({ OR3_SQLITE_DB_PATH: join(folder, `observed-${++files}.db`) })
+
+  it('sees their calls, and ends when they have', async () => {
+    const seen: Array<string> = []
+    const native = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+    const tracer = Tracer.make({
+      ...native,
+      span: (name, ...rest) => {
+        seen.push(name)
+        return native.span(name, ...rest)
+      },
+    })
+    const observability = Layer.merge(
+      Layer.setTracer(tracer),
+      Layer.scopedDiscard(Effect.addFinalizer(() => Effect.sync(() => seen.push('end')))),
+    )
+    const observed = openProvider({ env: env(), observability })
+    await observed.syncGateway.push({}, { ...scope(), ops: [put()] })
+    await observed.workspaceStore.getOrCreateUser(identity)
+    expect(seen).toEqual(expect.arrayContaining(['SyncGateway.push', 'WorkspaceStore.getOrCreateUser']))
+    await observed.close()
+    expect(seen.at(-1)).toBe('end')
+  })
+
+  it('stops the start with its own message when it fails', () => {
+    const observability = Layer.fail(new Error('no collector at localhost:4318'))
+    expect(() => openProvider({ env: env(), observability })).toThrow('no collector at localhost:4318')
   })
 })
