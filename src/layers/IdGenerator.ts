@@ -4,6 +4,7 @@
 import { Effect, Layer } from 'effect'
 import { IdGenerator } from '../services/IdGenerator.js'
 
+/** Random UUIDs. */
 export const layer: Layer.Layer<IdGenerator> = Layer.succeed(IdGenerator, {
   next: Effect.sync(() => crypto.randomUUID()),
 })

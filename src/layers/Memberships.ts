@@ -116,4 +116,5 @@ const make = Effect.gen(function* () {
   })
 })
 
+/** Memberships in the tables of the workspace store. */
 export const layer: Layer.Layer<Memberships, never, Database> = Layer.effect(Memberships, make)

@@ -169,6 +169,10 @@ const migrate = Effect.gen(function* () {
   ),
 )
 
+/**
+ * Migrates while it is built, in one immediate transaction: it fails with the file as it was. Waits up to five seconds for the
+ * lock of another process that starts, blocking the event loop.
+ */
 export const layer: Layer.Layer<
   SchemaMigrator | SchemaImage,
   DatabaseOpenError | SchemaError | StorageError,

@@ -32,6 +32,7 @@ const watchOthers = (database: Database['Type'], news: News) =>
     yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(pollMillis)))
   })
 
+/** The gateway. While somebody follows changes, it looks for the commits of other connections ten times a second. */
 export const layer: Layer.Layer<SyncGateway, never, Database> = Layer.scoped(
   SyncGateway,
   Effect.gen(function* () {

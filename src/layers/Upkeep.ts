@@ -51,6 +51,7 @@ const make = Effect.gen(function* () {
   })
 })
 
+/** Upkeep on demand; `layerSchedule` runs it by itself. */
 export const layer: Layer.Layer<Upkeep, never, Database> = Layer.effect(Upkeep, make)
 
 const round = (retention: Duration.Duration) =>

@@ -190,6 +190,7 @@ const make = Effect.gen(function* () {
   })
 })
 
+/** The store; new users and workspaces get ids of the `IdGenerator`. */
 export const layer: Layer.Layer<WorkspaceStore, never, Database | IdGenerator> = Layer.effect(
   WorkspaceStore,
   make,

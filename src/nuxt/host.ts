@@ -6,14 +6,19 @@ import type { Identity, Role, WorkspaceSummary } from '../services/WorkspaceStor
 
 /** The part of an h3 event that is read. A test's or a tool's event may have none of it. */
 export interface HostEvent {
+  /** The session is under a key that begins with `__or3_session_context_`. */
   readonly context?: Readonly<Record<string, unknown>> | undefined
 }
 
+/** What a call is confined to. */
 interface HostScope {
+  /** Must be the session's, if the event has one: else 403. */
   readonly workspaceId: string
+  /** Selects nothing: a workspace is synced as a whole. */
   readonly projectId?: string | undefined
 }
 
+/** The host's codes for a refused op. This package uses the first three and `OVERSIZED`, at which a client gives the op up. */
 export type SyncErrorCode =
   | 'VALIDATION_ERROR'
   | 'UNAUTHORIZED'
@@ -27,18 +32,30 @@ export type SyncErrorCode =
 
 /** The fate of one op. A client drops the op from its outbox on `success`, and for good on a permanent error code. */
 export interface HostPushResult {
+  /** As pushed. */
   readonly opId: string
+  /** Whether the op is durable. */
   readonly success: boolean
+  /** On success; a retry is given its first version again. */
   readonly serverVersion?: number
   /** False when the op was logged but lost to a greater revision, whose `payload` is then given. */
   readonly applied?: boolean
+  /** Of the revision that won, when `applied` is false and that is not a delete without one. */
   readonly payload?: unknown
+  /** Without success: what is wrong, in words. */
   readonly error?: string
+  /** Without success. */
   readonly errorCode?: SyncErrorCode
 }
 
+/**
+ * The host's sync gateway. Calls reject with a `HostError`: 400 for a bad request, 401 for a session of nobody, 403 for another
+ * workspace than the session's, 503 for a fault that may pass, 500 for one that stays. An event without session is trusted.
+ */
 export interface SyncGatewayAdapter {
+  /** `sqlite`. */
   readonly id: string
+  /** A page of the changes above `cursor`: at most `limit`, 1..1,000, 100 when absent. */
   pull(
     event: HostEvent | undefined,
     input: {
@@ -48,42 +65,64 @@ export interface SyncGatewayAdapter {
       readonly tables?: ReadonlyArray<string>
     },
   ): Promise<{ changes: ReadonlyArray<SyncChange>; nextCursor: number; hasMore: boolean }>
+  /** Pushes at most 1,000 ops. One result per op, in their order; a refused one leaves its neighbours alone. */
   push(
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly ops: ReadonlyArray<PendingOp> },
   ): Promise<{ results: ReadonlyArray<HostPushResult>; serverVersion: number }>
+  /** Records that a device has seen everything up to `version`. Never moves it back. */
   updateCursor(
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly deviceId: string; readonly version: number },
   ): Promise<void>
+  /** Removes tombstones that every device has seen and that are older than the window. */
   gcTombstones(
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly retentionSeconds: number },
   ): Promise<void>
+  /** Removes log entries that every device has seen and that are older than the window. */
   gcChangeLog(
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly retentionSeconds: number },
   ): Promise<void>
 }
 
+/** A user, who acts, and a workspace. */
 interface Membership {
+  /** 1..256 characters. */
   readonly userId: string
+  /** 1..256 characters. */
   readonly workspaceId: string
 }
 
+/** What a workspace is called. */
 interface Details {
+  /** Trimmed, 1..100 characters. */
   readonly name: string
+  /** At most 1,000 characters; absent keeps what is known. */
   readonly description?: string | null
 }
 
+/**
+ * The host's store of users and workspaces. Calls reject with a `HostError`: 400 for a field out of bounds, 403 for a role that
+ * does not allow it, 404 for an unknown user or a workspace the user is no member of, 503 and 500 as the gateway's.
+ */
 export interface AuthWorkspaceStore {
+  /** The user behind an identity, made at first sight. */
   getOrCreateUser(identity: Identity): Promise<{ userId: string }>
+  /** The active workspace, else another live one, else a new one. */
   getOrCreateDefaultWorkspace(userId: string): Promise<{ workspaceId: string; workspaceName: string }>
+  /** Null for non-members and for removed or unknown workspaces. */
   getWorkspaceRole(membership: Membership): Promise<Role | null>
+  /** Live workspaces of a user, oldest first. */
   listUserWorkspaces(userId: string): Promise<ReadonlyArray<WorkspaceSummary>>
+  /** A new workspace owned by the user. The active one stays. */
   createWorkspace(request: Details & { readonly userId: string }): Promise<{ workspaceId: string }>
+  /** Needs owner or editor. */
   updateWorkspace(request: Details & Membership): Promise<void>
+  /** Needs owner. */
   removeWorkspace(membership: Membership): Promise<void>
+  /** Needs membership. */
   setActiveWorkspace(membership: Membership): Promise<void>
 }
 

@@ -21,11 +21,15 @@ export class HostError extends Error {
   /** Lets h3 take it for an error of its own: answered as it is, and not logged as unhandled. */
   static readonly __h3_error__ = true
   override readonly name = 'HostError'
+  /** What h3 asks of an error. */
   readonly fatal = false
+  /** What h3 asks of an error. */
   readonly unhandled = false
+  /** The message: h3 makes it the status line. */
   readonly statusMessage: string
 
   constructor(
+    /** 400, 401, 403, 404, 500 or 503. */
     readonly statusCode: number,
     message: string,
     options?: ErrorOptions,

@@ -27,7 +27,10 @@ export class MemberNotFound extends Schema.TaggedError<MemberNotFound>('or3-prov
 /** The user is a member already, with another role than the one asked for. `setRole` changes it. */
 export class AlreadyMember extends Schema.TaggedError<AlreadyMember>('or3-provider-sqlite/AlreadyMember')(
   'AlreadyMember',
-  { role: Role },
+  {
+    /** The role the user has. */
+    role: Role,
+  },
 ) {
   override get message() {
     return `This user is a member of the workspace already, as ${this.role}.`
@@ -44,21 +47,29 @@ export class LastOwner extends Schema.TaggedError<LastOwner>('or3-provider-sqlit
   }
 }
 
+/** Whose membership of what. */
 export interface MemberKey {
+  /** 1..256 characters. */
   readonly workspaceId: string
+  /** 1..256 characters. */
   readonly userId: string
 }
 
+/** A member of a workspace. */
 export interface Member {
+  /** The user's id, as `WorkspaceStore.getOrCreateUser` gives it. */
   readonly userId: string
+  /** What the member may do. */
   readonly role: Role
   /** Epoch seconds. */
   readonly memberSince: number
   /** What the identity provider last said; absent when it knows none. */
   readonly email?: string
+  /** As `email`. */
   readonly displayName?: string
 }
 
+/** Who belongs to a workspace. Its calls are trusted: whoever offers them to people checks permissions first. */
 export class Memberships extends Context.Tag('or3-provider-sqlite/Memberships')<
   Memberships,
   {

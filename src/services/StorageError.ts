@@ -3,6 +3,7 @@
  */
 import { Schema } from 'effect'
 
+/** What went wrong, in the classes a caller can act on. */
 export const StorageReason = Schema.Literal(
   'busy',
   'full',
@@ -34,9 +35,11 @@ const explanation: Record<StorageReason, string> = {
 export class StorageError extends Schema.TaggedError<StorageError>('or3-provider-sqlite/StorageError')(
   'StorageError',
   {
+    /** `busy`, `full` and `io` may pass; the others stay until somebody acts. */
     reason: StorageReason,
     /** What was being done, such as `push`. */
     operation: Schema.String,
+    /** What the driver threw. */
     cause: Schema.optional(Schema.Defect),
   },
 ) {
@@ -54,9 +57,11 @@ export class StorageError extends Schema.TaggedError<StorageError>('or3-provider
 export class DatabaseOpenError extends Schema.TaggedError<DatabaseOpenError>(
   'or3-provider-sqlite/DatabaseOpenError',
 )('DatabaseOpenError', {
+  /** As the settings name it. */
   path: Schema.String,
   /** What is wrong and what to do about it. */
   detail: Schema.String,
+  /** What the driver or the system threw. */
   cause: Schema.optional(Schema.Defect),
 }) {
   override get message() {

@@ -13,10 +13,12 @@ export const syncedTables = [
   'notifications',
 ] as const
 
+/** One of `syncedTables`. */
 export type SyncedTable = (typeof syncedTables)[number]
 
 const tableNames: ReadonlySet<unknown> = new Set(syncedTables)
 
+/** Whether a value is the name of a synced table. */
 export const isSyncedTable = (value: unknown): value is SyncedTable => tableNames.has(value)
 
 /** The field of a payload that repeats the record's primary key. */
@@ -52,33 +54,47 @@ export interface Stamp {
   readonly clock: number
 }
 
+/** What an op does: sets the record as a whole, or deletes it. */
 export type Operation = 'put' | 'delete'
 
 /** An op as a client pushes it. The host's own bookkeeping fields (`id`, `attempts`, …) may be there and are ignored. */
 export interface PendingOp {
+  /** One of `syncedTables`; any other makes the op invalid. */
   readonly tableName: string
+  /** Anything else makes the op invalid. */
   readonly operation: Operation
   /** 1..256 characters, without NUL or lone surrogates. */
   readonly pk: string
-  /** A plain JSON object; required for a put. */
+  /**
+   * A plain JSON object; required for a put. At most 256 KiB of UTF-8 JSON, 200 levels deep. Its key field, if there, is
+   * the `pk`.
+   */
   readonly payload?: unknown
+  /** The revision the op makes, and its idempotency key. */
   readonly stamp: Stamp
 }
 
 /** One change as a device pulls it. */
 export interface SyncChange {
+  /** The place of the change in the workspace's order, from 1: a cursor that has it asks for those above. */
   readonly serverVersion: number
+  /** The record's table. */
   readonly tableName: SyncedTable
+  /** The record's key. */
   readonly pk: string
+  /** What became of the record. */
   readonly op: Operation
-  /** As it was pushed: the same JSON value. */
+  /** As it was pushed: the same JSON value. Absent for a delete that brought none. */
   readonly payload?: unknown
+  /** As it was pushed, but for the clock of a workspace that was restored from a backup. */
   readonly stamp: Stamp
 }
 
-/** `projectId` is the host's; a workspace is synced as a whole, so it selects nothing. */
+/** What a call is confined to. */
 export interface SyncScope {
+  /** 1..256 characters. */
   readonly workspaceId: string
+  /** The host's; a workspace is synced as a whole, so it selects nothing. */
   readonly projectId?: string | undefined
 }
 
@@ -86,6 +102,8 @@ export interface SyncScope {
  * The signed-in user on whose behalf a call is made, and the workspace of that session. A call without a caller is trusted.
  */
 export interface Caller {
+  /** 1..256 characters. Decides which notifications the call may write and see. */
   readonly userId: string
+  /** A scope that names another fails with `ScopeForbidden`; null allows none. */
   readonly workspaceId: string | null
 }

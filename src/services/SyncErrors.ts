@@ -7,6 +7,7 @@ import { Schema } from 'effect'
 export class IdempotencyReplay extends Schema.TaggedError<IdempotencyReplay>(
   'or3-provider-sqlite/IdempotencyReplay',
 )('IdempotencyReplay', {
+  /** As pushed. */
   opId: Schema.String,
   /** The version the op was given the first time. */
   serverVersion: Schema.Number,
@@ -20,6 +21,7 @@ export class IdempotencyReplay extends Schema.TaggedError<IdempotencyReplay>(
 export class OpConflict extends Schema.TaggedError<OpConflict>('or3-provider-sqlite/OpConflict')(
   'OpConflict',
   {
+    /** As pushed. */
     opId: Schema.String,
     /** The version of the op that holds the id. */
     serverVersion: Schema.Number,
@@ -53,7 +55,9 @@ export type OpRule = typeof OpRule.Type
 export class InvalidOp extends Schema.TaggedError<InvalidOp>('or3-provider-sqlite/InvalidOp')('InvalidOp', {
   /** As sent, if it was a string; else empty. */
   opId: Schema.String,
+  /** The first rule that is broken. */
   rule: OpRule,
+  /** The rule in words. */
   detail: Schema.String,
 }) {
   override get message() {
@@ -64,7 +68,10 @@ export class InvalidOp extends Schema.TaggedError<InvalidOp>('or3-provider-sqlit
 /** The op touches a notification of another user. Nothing was written. */
 export class OpForbidden extends Schema.TaggedError<OpForbidden>('or3-provider-sqlite/OpForbidden')(
   'OpForbidden',
-  { opId: Schema.String },
+  {
+    /** As pushed. */
+    opId: Schema.String,
+  },
 ) {
   override get message() {
     return 'a notification can be changed by its own user only'
@@ -77,6 +84,7 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>('or3-prov
   {
     /** The offending field, such as `cursor`. */
     field: Schema.String,
+    /** What it is or is not, such as `is not an array`. */
     detail: Schema.String,
   },
 ) {

@@ -54,7 +54,9 @@ import type {
 
 /** The op is new, and durable under `serverVersion`. */
 export class OpAccepted extends Data.TaggedClass('OpAccepted')<{
+  /** As pushed. */
   readonly opId: string
+  /** The version the op was given. */
   readonly serverVersion: number
   /** False when the record already had a greater revision: the op is logged, the record unchanged. */
   readonly applied: boolean
@@ -67,10 +69,13 @@ export class OpAccepted extends Data.TaggedClass('OpAccepted')<{
  * in a batch whose acknowledgement was lost, hence no error there; `pushOne` fails with `IdempotencyReplay` instead.
  */
 export class OpReplayed extends Data.TaggedClass('OpReplayed')<{
+  /** As pushed. */
   readonly opId: string
+  /** The version the op was given the first time. */
   readonly serverVersion: number
 }> {}
 
+/** What became of an op of a batch. */
 export type OpOutcome = OpAccepted | OpReplayed | OpConflict | InvalidOp | OpForbidden
 
 /** Why a single op was not newly accepted. */
@@ -79,17 +84,21 @@ export type OpError = IdempotencyReplay | OpConflict | InvalidOp | OpForbidden
 /** What can fail a call as a whole. */
 export type GatewayError = InvalidRequest | ScopeForbidden | StorageError
 
+/** What every call says. */
 interface Call {
+  /** The workspace it is confined to. */
   readonly scope: SyncScope
   /** Absent for trusted callers. */
   readonly caller?: Caller | undefined
 }
 
+/** A batch of ops. */
 export interface PushRequest extends Call {
   /** At most 1,000. */
   readonly ops: ReadonlyArray<PendingOp>
 }
 
+/** What became of a batch. */
 export interface PushResult {
   /** One per op, in the order of the ops. */
   readonly outcomes: ReadonlyArray<OpOutcome>
@@ -97,6 +106,7 @@ export interface PushResult {
   readonly serverVersion: number
 }
 
+/** Which page of changes. */
 export interface PullRequest extends Call {
   /** A safe integer >= 0; 0 asks for everything. */
   readonly cursor: number
@@ -106,17 +116,23 @@ export interface PullRequest extends Call {
   readonly tables?: ReadonlyArray<string> | undefined
 }
 
+/** One page of changes. */
 export interface PullPage {
+  /** Ascending by `serverVersion`, all above the cursor. */
   readonly changes: ReadonlyArray<SyncChange>
+  /** The cursor to ask with next; never below the one asked with. */
   readonly nextCursor: number
+  /** Whether there are changes above `nextCursor`, in the same snapshot. */
   readonly hasMore: boolean
 }
 
+/** Which changes to follow, and for whom. */
 export interface ChangesOptions extends Pick<PullRequest, 'tables' | 'caller'> {
   /** Changes read at once: clamped to 1..1,000; 100 when absent. */
   readonly limit?: number | undefined
 }
 
+/** How far a device has got. */
 export interface CursorRequest extends Call {
   /** 1..256 characters of printable ASCII. */
   readonly deviceId: string
@@ -124,11 +140,13 @@ export interface CursorRequest extends Call {
   readonly version: number
 }
 
+/** How much history a collection leaves. */
 export interface RetentionRequest extends Call {
-  /** Greater than 0. */
+  /** Seconds; finite and greater than 0. */
   readonly retentionSeconds: number
 }
 
+/** What a collection of the log removed. */
 export interface ChangeLogReport {
   /** Log entries removed. */
   readonly entries: number
@@ -138,6 +156,7 @@ export interface ChangeLogReport {
   readonly cursors: number
 }
 
+/** What a collection of tombstones removed. */
 export interface TombstoneReport {
   /** Tombstones removed, and payloads of deleted rows erased with them. */
   readonly tombstones: number
@@ -145,6 +164,7 @@ export interface TombstoneReport {
   readonly cursors: number
 }
 
+/** The sync protocol of a server. Its rules stand in the comment at the top of this file. */
 export class SyncGateway extends Context.Tag('or3-provider-sqlite/SyncGateway')<
   SyncGateway,
   {

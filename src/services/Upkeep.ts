@@ -4,6 +4,7 @@
 import { Context, type Duration, type Effect } from 'effect'
 import type { StorageError } from './StorageError.js'
 
+/** What a round of garbage collection removed, of all workspaces together. */
 export interface UpkeepReport {
   /** Workspaces looked at. */
   readonly workspaces: number
@@ -17,6 +18,7 @@ export interface UpkeepReport {
   readonly cursors: number
 }
 
+/** Keeps a database small. Needs one: the in-memory layers have none. */
 export class Upkeep extends Context.Tag('or3-provider-sqlite/Upkeep')<
   Upkeep,
   {

@@ -8,6 +8,7 @@
 import { Context, type Effect, Schema } from 'effect'
 import type { StorageError } from './StorageError.js'
 
+/** What a member may do: an owner everything, an editor all but remove the workspace, a viewer read. */
 export const Role = Schema.Literal('owner', 'editor', 'viewer')
 export type Role = typeof Role.Type
 
@@ -23,7 +24,10 @@ export class WorkspaceNotFound extends Schema.TaggedError<WorkspaceNotFound>(
 /** The user is a member, but the role does not allow this. */
 export class WorkspaceForbidden extends Schema.TaggedError<WorkspaceForbidden>(
   'or3-provider-sqlite/WorkspaceForbidden',
-)('WorkspaceForbidden', { needs: Schema.Array(Role) }) {
+)('WorkspaceForbidden', {
+  /** The roles that allow it. */
+  needs: Schema.Array(Role),
+}) {
   override get message() {
     return `Only an ${this.needs.join(' or ')} of this workspace may do this.`
   }
@@ -32,7 +36,12 @@ export class WorkspaceForbidden extends Schema.TaggedError<WorkspaceForbidden>(
 /** A field is missing or out of bounds. Nothing was changed. */
 export class InvalidWorkspaceInput extends Schema.TaggedError<InvalidWorkspaceInput>(
   'or3-provider-sqlite/InvalidWorkspaceInput',
-)('InvalidWorkspaceInput', { field: Schema.String, detail: Schema.String }) {
+)('InvalidWorkspaceInput', {
+  /** The offending field, such as `name`. */
+  field: Schema.String,
+  /** What it must be, in words for people. */
+  detail: Schema.String,
+}) {
   override get message() {
     return this.detail
   }
@@ -48,6 +57,7 @@ export class UserNotFound extends Schema.TaggedError<UserNotFound>('or3-provider
   }
 }
 
+/** A person as an identity provider knows them. */
 export interface Identity {
   /** 1..256 characters. */
   readonly provider: string
@@ -59,6 +69,7 @@ export interface Identity {
   readonly displayName?: string | null | undefined
 }
 
+/** What a workspace is called. */
 export interface WorkspaceDetails {
   /** Trimmed, 1..100 characters. */
   readonly name: string
@@ -66,21 +77,31 @@ export interface WorkspaceDetails {
   readonly description?: string | null | undefined
 }
 
+/** A user, who acts, and a workspace. */
 interface Membership {
+  /** 1..256 characters. */
   readonly userId: string
+  /** 1..256 characters. */
   readonly workspaceId: string
 }
 
+/** A workspace as one of its members sees it. */
 export interface WorkspaceSummary {
+  /** The workspace's id. */
   readonly id: string
+  /** 1..100 characters. */
   readonly name: string
+  /** Absent when it has none. */
   readonly description?: string
+  /** Of this member. */
   readonly role: Role
   /** Epoch seconds. */
   readonly createdAt: number
+  /** Whether it is the user's active one; at most one is. */
   readonly isActive: boolean
 }
 
+/** Users and workspaces. Each call acts for the user it names, and is allowed what their role allows. */
 export class WorkspaceStore extends Context.Tag('or3-provider-sqlite/WorkspaceStore')<
   WorkspaceStore,
   {

@@ -13,6 +13,7 @@ export {
   synchronousLevels,
 } from './ProviderConfig.js'
 export { SchemaError, SchemaMigrator, type SchemaVersion } from './SchemaMigrator.js'
+/** What the services count and measure. */
 export * as ProviderMetrics from './metrics.js'
 export { DatabaseOpenError, StorageError, StorageReason } from './StorageError.js'
 export * from './SyncDomain.js'
