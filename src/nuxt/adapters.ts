@@ -29,8 +29,11 @@ export class ProviderStartupError extends Error {
   override readonly name = 'ProviderStartupError'
 }
 
+/** An open database, as the host's adapters. */
 export interface Provider {
+  /** Users and workspaces. */
   readonly workspaceStore: AuthWorkspaceStore
+  /** Push, pull, cursors, garbage collection. */
   readonly syncGateway: SyncGatewayAdapter
   /** Lets running calls end, then closes the database. Later calls are refused with 503. */
   close(): Promise<void>
@@ -57,6 +60,7 @@ const startupMessage = (error: unknown, path: string): string => {
   return tag === 'SchemaError' ? `${path}: ${first}` : `${first}`
 }
 
+/** Where the settings come from, and what watches the services. */
 export interface ProviderOptions {
   /** Holds the `OR3_SQLITE_*` settings; `process.env` when absent. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
