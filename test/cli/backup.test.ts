@@ -7,7 +7,9 @@ import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
+import { Effect } from 'effect'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { restoreBackup } from '../../src/layers/restore.js'
 import { brokenRules, query } from '../support/adoption.js'
 import { damageIndex, makeCommand, makeWorkspace, until } from '../support/command.js'
 import { loadSeed, randomOf } from '../support/load.js'
@@ -182,6 +184,24 @@ describe('restore', () => {
       expect((await run(database, ['restore', copy])).code).toBe(0)
     },
   )
+
+  it("refuses by SQLite's lock too, where the system does not tell who has it open", async () => {
+    const database = fresh('lock')
+    await makeWorkspace(database)
+    const copy = join(folder, 'lock', 'copy.db')
+    expect((await run(database, ['backup', copy])).code).toBe(0)
+    // This process does not look for itself.
+    const idle = new Sqlite(database)
+    idle.prepare('SELECT count(*) FROM users').get()
+    const before = names(database)
+    const error = await Effect.runPromise(Effect.flip(restoreBackup(copy, database, 'now')))
+    expect(error.message).toBe(
+      `${database} is in use: stop what uses it first, and start it again afterwards`,
+    )
+    expect(names(database)).toEqual(before)
+    expect(query(database, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }])
+    idle.close()
+  })
 
   it('refuses what is no sound backup, and changes nothing', async () => {
     const database = fresh('unsound')
