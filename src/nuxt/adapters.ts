@@ -9,7 +9,7 @@ import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
 import type { AuthWorkspaceStore, HostEvent, SyncGatewayAdapter } from './host.js'
-import { type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
+import { prerendering, type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
 import { callerOf } from './session.js'
 
 export type {
@@ -172,7 +172,7 @@ const workspaceStore = (store: WorkspaceStore['Type'], run: Run): AuthWorkspaceS
 
 /** Adapters that refuse every call: for a process that must register the provider but not open its database. */
 export const unopenedProvider = (): Pick<Provider, 'syncGateway' | 'workspaceStore'> => {
-  const refuse = () => Promise.reject(shuttingDown())
+  const refuse = () => Promise.reject(prerendering())
   const handler: ProxyHandler<object> = {
     get: (_target, key) => (key === 'id' ? providerId : key === 'then' ? undefined : refuse),
   }

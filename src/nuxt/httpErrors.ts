@@ -64,6 +64,7 @@ export const toHostError = (error: ServiceError): HostError => {
 
 export const unauthenticated = () => new HostError(401, 'sign in first')
 export const shuttingDown = () => new HostError(503, 'the server is shutting down')
+export const prerendering = () => new HostError(503, 'the database is not open while the host prerenders')
 
 /** What the client is told about one op. */
 export const toPushResult = (outcome: OpOutcome): HostPushResult => {

@@ -198,7 +198,8 @@ describe('while a host prerenders', () => {
       syncGateway.push({}, { ...scope(), ops: [] }),
       syncGateway.gcChangeLog({}, { ...scope(), retentionSeconds: 1 }),
     ]
-    for (const call of calls) await expect(call).rejects.toMatchObject({ statusCode: 503 })
+    const refusal = { statusCode: 503, message: 'the database is not open while the host prerenders' }
+    for (const call of calls) await expect(call).rejects.toMatchObject(refusal)
   })
 })
 
