@@ -9,7 +9,7 @@ const text = 'The quick brown fox jumps over the lazy dog. '.repeat(18)
 let count = 0
 
 /** A chat message of about 1 KB of JSON. */
-export const message = ({ pk = randomUUID(), clock = 1, table = 'messages', operation = 'put' } = {}) => {
+const message = ({ pk = randomUUID(), clock = 1, table = 'messages', operation = 'put' } = {}) => {
   const index = ++count
   return {
     id: randomUUID(),

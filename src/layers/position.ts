@@ -9,6 +9,7 @@ import type { Connection } from './connection.js'
  */
 export const unbornWorkspace = ''
 
+/** @readByTests of the query plans. */
 export const positionSql = `
   SELECT value AS version, trimmed_version AS floor, leapt_at AS leaptAt, clock_base AS clockBase
   FROM server_version_counter WHERE workspace_id = ?`

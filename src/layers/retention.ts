@@ -28,6 +28,8 @@ export const stepSize = 500
 /**
  * Every deletion names its index: with statistics from a time when a table was small, SQLite would rather read all of it, in
  * each step.
+ *
+ * @readByTests of the query plans.
  */
 export const retentionSql = {
   reportCursor: `

@@ -12,8 +12,8 @@ import { type GatewayError, OpAccepted, SyncGateway } from '../services/SyncGate
 import type { Connection } from './connection.js'
 import { perTable } from './pushSql.js'
 
-export const exportFormat = 'or3-sqlite-workspace'
-export const exportVersion = 1
+const exportFormat = 'or3-sqlite-workspace'
+const exportVersion = 1
 
 export interface ExportHeader {
   readonly workspace: { readonly id: string; readonly name: string | null }

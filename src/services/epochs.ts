@@ -13,7 +13,7 @@ export const leapSize = 2 ** 32
 export const believable = 16
 
 /** A workspace leaps for a device once in this many seconds, so that nobody can make all others pull everything for ever. */
-export const leapPause = 86_400
+const leapPause = 86_400
 
 /** By how much to rise so as to begin an epoch after the one that `seen` is in. */
 export const leapOver = (seen: number, current: number): number =>

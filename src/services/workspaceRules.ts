@@ -8,7 +8,7 @@ import { InvalidWorkspaceInput, Role } from './WorkspaceStore.js'
 /** The name a user's first workspace is given. */
 export const defaultWorkspaceName = 'My Workspace'
 
-export const workspaceLimits = { name: 100, description: 1_000, profile: 1_000 } as const
+const workspaceLimits = { name: 100, description: 1_000, profile: 1_000 } as const
 
 type Checked<A> = Either.Either<A, InvalidWorkspaceInput>
 

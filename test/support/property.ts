@@ -8,7 +8,7 @@ import { FastCheck as fc } from 'effect'
 const deep = process.env.TEST_DEEP === 'true'
 
 /** The number of cases: `usual`, or a hundred times as many in a deep run. */
-export const runs = (usual: number): number => (deep ? usual * 100 : usual)
+const runs = (usual: number): number => (deep ? usual * 100 : usual)
 
 const seed = process.env.TEST_SEED === undefined ? undefined : Number(process.env.TEST_SEED)
 

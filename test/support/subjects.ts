@@ -446,7 +446,7 @@ const openers: Record<SubjectName, () => Promise<Subject>> = {
   adapters: throughAdapters,
 }
 
-export const subjectNames = Object.keys(openers) as ReadonlyArray<SubjectName>
+const subjectNames = Object.keys(openers) as ReadonlyArray<SubjectName>
 
 /** A fresh subject on a database of its own. A name that does not exist throws, so that no run can select nothing. */
 export const openSubject = (name: SubjectName): Promise<Subject> => {

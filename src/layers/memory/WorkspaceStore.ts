@@ -21,7 +21,6 @@ import {
 import { observeStore } from '../../services/telemetry.js'
 import { epochSeconds } from '../time.js'
 import {
-  layer as stateLayer,
   rehome,
   requireUser,
   requireWorkspace,
@@ -160,10 +159,4 @@ const make = Effect.gen(function* () {
 export const layerWithState: Layer.Layer<WorkspaceStore, never, StoreState | IdGenerator> = Layer.effect(
   WorkspaceStore,
   make,
-)
-
-/** A store with a state of its own, gone with its scope. */
-export const layer: Layer.Layer<WorkspaceStore, never, IdGenerator> = Layer.provide(
-  layerWithState,
-  stateLayer,
 )
