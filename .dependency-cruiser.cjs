@@ -50,13 +50,13 @@ module.exports = {
       name: 'source-does-not-import-tests',
       severity: 'error',
       from: { path: '^(src|migrations)/' },
-      to: { path: '^(test|bench|playground|scripts)/' },
+      to: { path: '^(test|bench|playground|scripts|examples)/' },
     },
     {
-      name: 'playground-has-only-what-is-published',
-      comment: 'It stands for a host, which imports the package by its name.',
+      name: 'playground-and-examples-have-only-what-is-published',
+      comment: 'They stand for hosts and programs of others, which import the package by its name.',
       severity: 'error',
-      from: { path: '^playground/' },
+      from: { path: '^(playground|examples)/' },
       to: { path: '^(src|migrations|test|bench|scripts)/' },
     },
     {

@@ -4,23 +4,28 @@
 import type { KnipConfig } from 'knip'
 
 export default {
-  entry: [
-    'src/{index,services/index,layers/index,nuxt/adapters,nuxt/module,nuxt/plugin}.ts',
-    'src/cli/main.ts',
-    '{scripts,.ci}/*.mjs',
-    // Nuxt finds these by where they are, and imports what the last two export by its name.
-    'playground/nuxt.config.ts',
-    'playground/server/api/**/*.ts',
-    'playground/app/{app.vue,pages/*.vue,components/*.vue}',
-    'playground/app/{composables,utils}/*.ts',
-    // Named by the playground's configuration.
-    'playground/server/observability.ts',
-  ],
-  project: ['{src,migrations,test,bench,playground,scripts,.ci}/**/*.{ts,mjs,vue}'],
-  // Aliases of the host's build. The last one our module makes.
-  paths: {
-    '~~/*': ['./playground/*'],
-    '#or3-provider-sqlite/observability': ['./playground/server/observability.ts'],
+  workspaces: {
+    '.': {
+      entry: [
+        'src/{index,services/index,layers/index,nuxt/adapters,nuxt/module,nuxt/plugin}.ts',
+        'src/cli/main.ts',
+        '{scripts,.ci}/*.mjs',
+        // Nuxt finds these by where they are, and imports what the last two export by its name.
+        'playground/nuxt.config.ts',
+        'playground/server/api/**/*.ts',
+        'playground/app/{app.vue,pages/*.vue,components/*.vue}',
+        'playground/app/{composables,utils}/*.ts',
+        // Named by the playground's configuration.
+        'playground/server/observability.ts',
+      ],
+      project: ['{src,migrations,test,bench,playground,scripts,.ci}/**/*.{ts,mjs,vue}'],
+      // Aliases of the host's build. The last one our module makes.
+      paths: {
+        '~~/*': ['./playground/*'],
+        '#or3-provider-sqlite/observability': ['./playground/server/observability.ts'],
+      },
+    },
+    'examples/*': { entry: ['src/main.ts'], project: ['**/*.ts'] },
   },
   // Comes with Nuxt.
   ignoreDependencies: ['vue'],

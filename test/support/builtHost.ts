@@ -69,17 +69,20 @@ const prebuiltDriver = () =>
     })
   })
 
-/** Installs the tarball, with other packages beside it if need be, into a folder. */
-const install = async (folder: string, dependencies: Readonly<Record<string, string>> = {}) => {
+type Versions = Readonly<Record<string, string>>
+
+/** Installs the tarball, with what else the manifest asks for, into a folder. */
+const install = async (folder: string, { dependencies, ...manifest }: { dependencies?: Versions } = {}) => {
   const { tarball } = await packed()
   cpSync(tarball, join(folder, basename(tarball)))
-  const manifest = {
+  const whole = {
     private: true,
     type: 'module',
-    dependencies: { 'or3-provider-sqlite': `file:./${basename(tarball)}`, ...dependencies },
+    ...manifest,
+    dependencies: { ...dependencies, 'or3-provider-sqlite': `file:./${basename(tarball)}` },
     allowScripts: { 'better-sqlite3': true, esbuild: true, 'msgpackr-extract': false },
   }
-  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(whole))
   await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline'], {
     cwd: folder,
     env: { npm_config_better_sqlite3_local_prebuilds: await prebuiltDriver() },
@@ -88,6 +91,30 @@ const install = async (folder: string, dependencies: Readonly<Record<string, str
 
 /** A folder that has the package installed, and nothing else but its dependencies. */
 export const plainConsumer = (): Promise<string> => once('consumer', (folder) => install(folder))
+
+/** The versions that this tree has, which are most likely at hand. */
+const asHere = (dependencies: Versions): Versions =>
+  Object.fromEntries(
+    Object.keys(dependencies)
+      .filter((name) => name !== 'or3-provider-sqlite')
+      .map((name) => [name, versionOf(name)]),
+  )
+
+/** A program of `examples/`, copied to where it finds nothing of this tree, and installed. */
+export const installedExample = (name: string): Promise<string> =>
+  once(name, async (folder) => {
+    cpSync(join(root, 'examples', name), folder, {
+      recursive: true,
+      filter: (source) => !/^(dist|node_modules|package-lock\.json)$/.test(basename(source)),
+    })
+    const { dependencies, devDependencies, ...manifest } = JSON.parse(
+      readFileSync(join(folder, 'package.json'), 'utf8'),
+    ) as { dependencies: Versions; devDependencies: Versions }
+    await install(folder, {
+      ...manifest,
+      dependencies: { ...asHere(dependencies), ...asHere(devDependencies) },
+    })
+  })
 
 export interface BuiltHost {
   /** The `.output` folder, moved away from where it was built: no `node_modules` is found from there. */
@@ -108,8 +135,10 @@ export const builtHost = async (): Promise<BuiltHost> => {
       filter: (source) => !/^(\.nuxt|\.output|\.data|node_modules)$/.test(basename(source)),
     })
     await install(building, {
-      nuxt: versionOf('nuxt'),
-      '@effect/opentelemetry': versionOf('@effect/opentelemetry'),
+      dependencies: {
+        nuxt: versionOf('nuxt'),
+        '@effect/opentelemetry': versionOf('@effect/opentelemetry'),
+      },
     })
     await run('npx', ['--no-install', 'nuxt', 'build'], {
       cwd: building,
