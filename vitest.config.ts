@@ -1,3 +1,6 @@
+/**
+ * How tests run: all of them from one command, with the host's aliases in place and one folder for what is made once.
+ */
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 

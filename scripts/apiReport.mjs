@@ -1,7 +1,8 @@
 // Describes what a built package exports, entry point by entry point, from its declarations.
 //
 // A report shows each exported declaration, and those that are not exported themselves but part of one that is: whoever changes
-// these changes the interface as well. What two entry points share is shown once, under the first.
+// these changes the interface as well. What two entry points share is shown once, under the first. What is tagged `@internal` is
+// only named.
 import { readFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import ts from 'typescript'
@@ -29,6 +30,9 @@ const hasComment = (node) =>
   (ts.getLeadingCommentRanges(node.getSourceFile().text, node.getFullStart()) ?? []).some(({ pos }) =>
     node.getSourceFile().text.startsWith('/**', pos),
   )
+
+/** Whatever it has may change in any release, so a report has no more of it than its name. */
+const isInternal = (symbol) => symbol.getJsDocTags().some(({ name }) => name === 'internal')
 
 const memberName = (node) => (node.name === undefined ? '()' : node.name.getText())
 
@@ -132,6 +136,10 @@ export const describePackage = (root) => {
       }
       if (isNamespace(exported)) {
         for (const member of exportsOf(symbol)) add(member, name)
+        return
+      }
+      if (isInternal(symbol)) {
+        blocks.push(`// ${name} is internal`)
         return
       }
       const base = [...named(symbol)].filter((other) => other.name === `${symbol.name}_base`)

@@ -18,7 +18,11 @@ const lockPatienceMillis = 5_000
 /** How often it is asked for meanwhile. */
 const pollMillis = 5
 
-/** The connection. Internal: other programs only hand it from the layer that makes it to those that use it. */
+/**
+ * The connection. Other programs only hand it from the layer that makes it to those that use it.
+ *
+ * @internal
+ */
 export class Database extends Context.Tag('or3-provider-sqlite/Database')<
   Database,
   {

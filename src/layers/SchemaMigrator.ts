@@ -28,6 +28,8 @@ import { isStorageFault, openError, rootMessage, toStorageError } from './sqlite
 /**
  * The migrated database, if it has no file: a database in memory is gone with the connection that made it, so its bytes are
  * handed to the one that serves. Who asks for it can be sure that the schema is there.
+ *
+ * @internal
  */
 export class SchemaImage extends Context.Tag('or3-provider-sqlite/SchemaImage')<
   SchemaImage,
