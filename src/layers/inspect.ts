@@ -79,6 +79,9 @@ const liveRows = perTable(
   (table) => `SELECT workspace_id AS id, count(*) AS rows FROM s_${table} WHERE deleted = 0 GROUP BY 1`,
 )
 
+/** A pending migration may have yet to make it. */
+const hasTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?`
+
 const byId = <Row extends { readonly id: string }>(rows: ReadonlyArray<Row>) =>
   new Map(rows.map((row) => [row.id, row]))
 
@@ -91,9 +94,9 @@ const workspacesOf = (connection: Connection, now: number): ReadonlyArray<Worksp
       devices,
     ),
   )
-  const rows = syncedTables.map(
-    (table) => [table, byId(connection.all<{ id: string; rows: number }>(liveRows[table]))] as const,
-  )
+  const rows = syncedTables
+    .filter((table) => connection.first(hasTable, `s_${table}`) !== undefined)
+    .map((table) => [table, byId(connection.all<{ id: string; rows: number }>(liveRows[table]))] as const)
   return [...new Set([...people.keys(), ...places.keys()])].map((id) => {
     const person = people.get(id)
     const { version = 0, floor = 0 } = places.get(id) ?? {}

@@ -7,10 +7,15 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import { afterAll, expect } from 'vitest'
+import { migrations } from '../../migrations/index.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { buildForProcesses, type Outcome, type Started } from './processes.js'
 import { cleanEnv } from './run.js'
 import { temporaryFolder } from './subjects.js'
+
+/** The names of the migrations, oldest first. */
+export const migrationNames = Object.keys(migrations)
+export const newestMigration = migrationNames.at(-1)!
 
 const pushing = `
   import { writeSync } from 'node:fs'
