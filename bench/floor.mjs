@@ -5,11 +5,10 @@
  * validation, no promise and no service: whatever the package costs above this is its own.
  */
 import Sqlite from 'better-sqlite3'
-
-const tables = ['threads', 'messages', 'projects', 'posts', 'kv', 'file_meta', 'notifications']
+import { syncedTables } from '../dist/src/services/index.js'
 
 const prepareAll = (text, database) =>
-  Object.fromEntries(tables.map((table) => [table, database.prepare(text(table))]))
+  Object.fromEntries(syncedTables.map((table) => [table, database.prepare(text(table))]))
 
 /** Opens a file that the package has migrated, with the package's own pragmas. */
 export const openFloor = (file) => {
@@ -142,7 +141,7 @@ export const openFloor = (file) => {
      WHERE workspace_id = ? AND table_name = ? AND server_version > ? ORDER BY server_version LIMIT ?`,
   )
   const pageOfRows = prepare(
-    `${tables
+    `${syncedTables
       .map(
         (table) =>
           `SELECT server_version, '${table}' AS table_name, pk, iif(deleted, 'delete', 'put') AS op, data_json AS payload_json,

@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { invariants } from '../../src/layers/invariants.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { makeLargeLegacy } from '../support/adoption.js'
-import { damageIndex, makeCommand, makeWorkspace } from '../support/command.js'
+import { damageIndex, makeCommand, makeWorkspace, newestMigration } from '../support/command.js'
 import { del, put, scope } from '../support/ops.js'
 
 const { folder, run, pushTo } = makeCommand()
@@ -305,9 +305,12 @@ describe('a damaged database', () => {
   })
 
   it('with a pending migration is told to migrate first', async () => {
-    const path = damaged('pending', 'DELETE FROM effect_sql_migrations WHERE migration_id = 3')
+    const path = damaged(
+      'pending',
+      `DELETE FROM effect_sql_migrations WHERE migration_id = ${Number.parseInt(newestMigration, 10)}`,
+    )
     const { code, errors } = await run(path, ['check'])
     expect(code).toBe(1)
-    expect(errors).toEqual([expect.stringMatching(/lacks 003_adopt_legacy: run `or3-sqlite migrate`/)])
+    expect(errors).toEqual([expect.stringContaining(`lacks ${newestMigration}: run \`or3-sqlite migrate\``)])
   })
 })

@@ -4,6 +4,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { syncedTables } from '../../src/services/index.js'
 import { makeCommand, makeWorkspace } from '../support/command.js'
 import { del, put, scope } from '../support/ops.js'
 import { type Subject, subjectOnFile } from '../support/subjects.js'
@@ -65,6 +66,22 @@ const fill = (database: string, workspaceId: string, rows = 30) =>
   })
 
 describe('an export', () => {
+  it('takes every synced table along', async () => {
+    const [from, to] = [fresh('every-from'), fresh('every-to')]
+    const id = await makeWorkspace(from)
+    const rows = await opened(from, async (subject) => {
+      await subject.push({ ...scope(id), ops: syncedTables.map((table) => put({ table, pk: 'x' })) })
+      return liveRows(subject, id)
+    })
+    expect(rows.map(({ table }) => table)).toEqual([...syncedTables].sort())
+    const file = join(folder, 'every-from', 'export.ndjson')
+    expect((await run(from, ['export', '--workspace', id, '--out', file])).code).toBe(0)
+    const target = await makeWorkspace(to)
+    expect((await run(to, ['import', '--workspace', target, file])).code).toBe(0)
+    expect(await opened(to, (subject) => liveRows(subject, target))).toEqual(rows)
+    expect((await run(to, ['check'])).code).toBe(0)
+  })
+
   it('goes into another database with every record, revision and value, and a second time changes nothing', async () => {
     const from = fresh('from')
     const id = await makeWorkspace(from)

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Caller, PendingOp } from '../../src/services/index.js'
+import { type Caller, type PendingOp, syncedTables } from '../../src/services/index.js'
 import { del, hlc, put, scope } from '../support/ops.js'
 import { selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
 import { suite } from '../support/suite.js'
@@ -368,15 +368,11 @@ describe.each(selectedSubjects().filter((name) => name === 'sqlite file' || name
       withSubject(name, async (subject) => {
         const secret = 'the-secret-that-was-deleted'
         const file = subject.file!
-        const tables = ['messages', 'notifications', 'file_meta'] as const
-        for (const table of tables) {
-          const key = table === 'file_meta' ? 'hash' : 'id'
-          await push(
-            subject,
-            put({ table, pk: 'x', payload: { [key]: 'x', secret } }),
-            del({ table, pk: 'x', clock: 2, payload: { [key]: 'x', secret } }),
-          )
+        for (const table of syncedTables) {
+          const payload = { ...(put({ table, pk: 'x' }).payload as object), secret }
+          await push(subject, put({ table, pk: 'x', payload }), del({ table, pk: 'x', clock: 2, payload }))
         }
+        expect((await subject.view('w1')).tombstones).toHaveLength(syncedTables.length)
         await push(subject, put({ pk: 'keep', payload: { id: 'keep', text: 'kept-text' } }))
         pass(31 * day)
         await seen(subject, 100)

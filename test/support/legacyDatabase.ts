@@ -4,7 +4,7 @@
  * Shape 3 is that of version 0.0.1. Shape 17 is that of the last ones: more columns, and tables of other features.
  */
 import Sqlite from 'better-sqlite3'
-import { syncedTables } from '../../src/services/index.js'
+import { syncedTables } from '../../migrations/legacy/common.js'
 
 export type Shape = 3 | 17
 

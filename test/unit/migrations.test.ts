@@ -14,7 +14,7 @@ import * as Database from '../../src/layers/Database.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/SchemaMigrator.js'
 import { openProvider, ProviderStartupError } from '../../src/nuxt/adapters.js'
-import { SchemaError, SchemaMigrator } from '../../src/services/index.js'
+import { SchemaError, SchemaMigrator, syncedTables } from '../../src/services/index.js'
 import { buildForProcesses } from '../support/processes.js'
 import { temporaryFolder } from '../support/subjects.js'
 
@@ -36,6 +36,9 @@ const specifiedTables = [
 ]
 /** Beyond the specification: what trimming needs, and the migrator's own. */
 const ownTables = ['trimmed_ops', 'effect_sql_migrations']
+const everyTable = [
+  ...new Set([...specifiedTables, ...ownTables, ...syncedTables.map((table) => `s_${table}`)]),
+].sort()
 
 const withDatabase = <A>(path: string, body: (database: Sqlite.Database) => A): A => {
   const database = new Sqlite(path)
@@ -121,10 +124,10 @@ describe('a new file', () => {
     })
   })
 
-  it('has exactly the tables of the specification, the log of trimmed ops and the migrator’s own', () => {
+  it('has exactly the tables of the specification, those synced since, the log of trimmed ops and the migrator’s own', () => {
     const path = newFile()
     succeeded(path)
-    expect(tablesOf(path)).toEqual([...specifiedTables, ...ownTables].sort())
+    expect(tablesOf(path)).toEqual(everyTable)
   })
 
   it('has snake_case names only', () => {
@@ -178,7 +181,7 @@ describe('a second start', () => {
       version: newest,
       logged: [logLine(all.slice(1))],
     })
-    expect(tablesOf(path)).toEqual([...specifiedTables, ...ownTables].sort())
+    expect(tablesOf(path)).toEqual(everyTable)
     expect(withDatabase(path, (database) => database.prepare('SELECT id FROM users').all())).toEqual([
       { id: 'kept' },
     ])
@@ -289,7 +292,7 @@ describe('several processes', () => {
     const lines = outcomes.flatMap(({ stdout }) => stdout.split('\n'))
     expect(lines.filter((line) => line.includes(logLine(all)))).toHaveLength(rounds)
     for (const path of paths) {
-      expect(tablesOf(path)).toEqual([...specifiedTables, ...ownTables].sort())
+      expect(tablesOf(path)).toEqual(everyTable)
       // All of them saw one and the same user.
       expect(new Set(lines.filter((line) => line.startsWith(`up ${path} `))).size).toBe(1)
     }
