@@ -5,7 +5,6 @@
  * interrupted half-way, and no lock is needed within the process. Measured, it also costs a tenth of a statement that is an
  * effect of its own.
  */
-import type Sqlite from 'better-sqlite3'
 import { Either } from 'effect'
 
 export interface Connection {
@@ -15,14 +14,30 @@ export interface Connection {
   readonly first: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => Row | undefined
   /** Runs a statement that returns no rows; gives the number of rows it changed. */
   readonly run: (sql: string, ...params: ReadonlyArray<unknown>) => number
-  /** All rows as arrays, which is faster for wide ones. */
-  readonly values: (sql: string, ...params: ReadonlyArray<unknown>) => Array<ReadonlyArray<unknown>>
+  /** One row after the other, as arrays, which is faster for wide ones. To be read to its end, or left, before anything else. */
+  readonly each: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => Iterable<Row>
+}
+
+/**
+ * As much of the driver as is used here. Programs that use this package do not have the driver's own types, so the types that
+ * they meet must not refer to these.
+ */
+interface Driver {
+  readonly prepare: (sql: string) => Statement
+}
+
+interface Statement {
+  readonly all: (...params: ReadonlyArray<unknown>) => Array<unknown>
+  readonly get: (...params: ReadonlyArray<unknown>) => unknown
+  readonly run: (...params: ReadonlyArray<unknown>) => { readonly changes: number }
+  readonly iterate: (...params: ReadonlyArray<unknown>) => Iterable<unknown>
+  readonly raw: (on: boolean) => Statement
 }
 
 /** Prepares each text once. The texts are a fixed set: none is built from input. */
-export const makeConnection = (database: Sqlite.Database): Connection => {
-  const prepared = new Map<string, Sqlite.Statement>()
-  const preparedValues = new Map<string, Sqlite.Statement>()
+export const makeConnection = (database: Driver): Connection => {
+  const prepared = new Map<string, Statement>()
+  const preparedArrays = new Map<string, Statement>()
   const prepare = (sql: string) => {
     let statement = prepared.get(sql)
     if (statement === undefined) {
@@ -36,13 +51,13 @@ export const makeConnection = (database: Sqlite.Database): Connection => {
     first: <Row>(sql: string, ...params: ReadonlyArray<unknown>) =>
       prepare(sql).get(...params) as Row | undefined,
     run: (sql, ...params) => prepare(sql).run(...params).changes,
-    values: (sql, ...params) => {
-      let statement = preparedValues.get(sql)
+    each: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => {
+      let statement = preparedArrays.get(sql)
       if (statement === undefined) {
         statement = database.prepare(sql).raw(true)
-        preparedValues.set(sql, statement)
+        preparedArrays.set(sql, statement)
       }
-      return statement.all(...params) as Array<ReadonlyArray<unknown>>
+      return statement.iterate(...params) as Iterable<Row>
     },
   }
 }

@@ -6,9 +6,8 @@
  */
 import { Effect, Either } from 'effect'
 import { isFromBeforeRestore } from '../services/epochs.js'
-import { checkPull, pageLength } from '../services/requests.js'
+import { checkPull, fitsPage } from '../services/requests.js'
 import {
-  limits,
   type Operation,
   type SyncChange,
   type SyncedTable,
@@ -69,57 +68,38 @@ type PageRow = readonly [
   opId: string,
 ]
 
-/** Parses a page's payloads as one text, which is faster than one by one. */
-const toChanges = (rows: ReadonlyArray<PageRow>): ReadonlyArray<SyncChange> => {
-  const payloads: ReadonlyArray<unknown> = JSON.parse(`[${rows.map((row) => row[4] ?? 'null').join(',')}]`)
-  return rows.map(([serverVersion, tableName, pk, op, payloadJson, clock, hlc, deviceId, opId], index) => {
-    const stamp = { deviceId, opId, hlc, clock }
-    return payloadJson === null
-      ? { serverVersion, tableName, pk, op, stamp }
-      : { serverVersion, tableName, pk, op, payload: payloads[index], stamp }
-  })
+const toChange = (row: PageRow): SyncChange => {
+  const [serverVersion, tableName, pk, op, payloadJson, clock, hlc, deviceId, opId] = row
+  const stamp = { deviceId, opId, hlc, clock }
+  return payloadJson === null
+    ? { serverVersion, tableName, pk, op, stamp }
+    : { serverVersion, tableName, pk, op, payload: JSON.parse(payloadJson), stamp }
 }
 
 type CheckedPull = Either.Either.Right<ReturnType<typeof checkPull>>
 
-/** Rows read at once: so many payloads of the greatest size are what a page may hold anyway. */
-const chunk = Math.floor(limits.pageBytes / limits.payloadBytes) * 4
-
-/** One row more than the page holds, or all there are. */
-const readRows = (checked: CheckedPull, connection: Connection, floor: number): ReadonlyArray<PageRow> => {
-  const { workspaceId, userId, limit, tables } = checked
-  const rows: Array<PageRow> = []
-  let bytes = 0
-  for (let cursor = checked.cursor; rows.length <= limit && bytes <= limits.pageBytes;) {
-    const wanted = Math.min(limit + 1 - rows.length, chunk)
-    const more = connection.values(pullSql.page(tables, cursor < floor), {
-      workspaceId,
-      cursor,
-      floor,
-      logCursor: Math.max(cursor, floor),
-      wanted,
-      userId: userId ?? null,
-    }) as unknown as ReadonlyArray<PageRow>
-    for (const row of more) {
-      rows.push(row)
-      bytes += row[4]?.length ?? 0
-    }
-    if (more.length < wanted) break
-    cursor = more.at(-1)![0]
-  }
-  return rows
-}
-
+/** Reads row by row, so that nothing is read that the page does not hold. */
 const readPage = (checked: CheckedPull, connection: Connection): PullPage => {
-  const { version, floor } = positionOf(connection, checked.workspaceId)
-  const rows = readRows(checked, connection, floor)
-  const length = pageLength(
-    rows.map((row) => row[4]),
-    checked.limit,
-  )
-  const hasMore = rows.length > length
-  const changes = toChanges(hasMore ? rows.slice(0, length) : rows)
-  return { changes, nextCursor: hasMore ? changes[length - 1]!.serverVersion : version, hasMore }
+  const { workspaceId, userId, cursor, limit, tables } = checked
+  const { version, floor } = positionOf(connection, workspaceId)
+  const rows = connection.each<PageRow>(pullSql.page(tables, cursor < floor), {
+    workspaceId,
+    cursor,
+    floor,
+    logCursor: Math.max(cursor, floor),
+    wanted: limit + 1,
+    userId: userId ?? null,
+  })
+  const changes: Array<SyncChange> = []
+  let bytes = 0
+  for (const row of rows) {
+    bytes += row[4]?.length ?? 0
+    if (!fitsPage(changes.length, bytes, limit)) {
+      return { changes, nextCursor: changes.at(-1)!.serverVersion, hasMore: true }
+    }
+    changes.push(toChange(row))
+  }
+  return { changes, nextCursor: version, hasMore: false }
 }
 
 /**

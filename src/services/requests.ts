@@ -70,16 +70,12 @@ export const checkPull = checkRequest(({ cursor, limit, tables }) => {
   })
 })
 
-/** How many of the changes found go into a page: at most `limit`, and no more payload than a server and a client can hold. */
-export const pageLength = (payloads: ReadonlyArray<string | null>, limit: number): number => {
-  let bytes = 0
-  const last = Math.min(limit, payloads.length)
-  for (let length = 0; length < last; length++) {
-    bytes += payloads[length]?.length ?? 0
-    if (bytes > limits.pageBytes) return length
-  }
-  return last
-}
+/**
+ * Whether a change still goes into a page that has `length` of them, where `bytes` is the payload of all with it: at most
+ * `limit` changes, and no more payload than a server and a client can hold. One always does, or a device would not get on.
+ */
+export const fitsPage = (length: number, bytes: number, limit: number): boolean =>
+  length === 0 || (length < limit && bytes <= limits.pageBytes)
 
 /** In the order of `syncedTables`, each once; all of them when none is named. */
 const tablesAskedFor = (tables: ReadonlyArray<string> | undefined): ReadonlyArray<SyncedTable> => {

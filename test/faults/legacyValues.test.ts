@@ -47,6 +47,26 @@ describe.each([3, 17] as const)('values of version %i', (shape) => {
     expect(query(path, 'SELECT last_seen_version AS v FROM device_cursors')).toEqual([{ v: 3 }])
   })
 
+  it('larger than a page may hold come in pages of their own', async () => {
+    const text = 'x'.repeat(9 * 2 ** 20)
+    const path = await adopt(shape, (legacy) => {
+      for (const [index, payload] of [{ text }, { text: 'small' }, { text }, { text }].entries()) {
+        legacy.entry({ version: index + 1, pk: `p${index}`, payload })
+        legacy.row({ pk: `p${index}`, payload })
+      }
+      legacy.counter(4)
+    })
+    await opened(path, async (subject) => {
+      const pages: Array<ReadonlyArray<number>> = []
+      for (let cursor = 0, hasMore = true; hasMore;) {
+        const page = await subject.pull({ ...scope(), cursor, limit: 100 })
+        pages.push(page.changes.map(({ serverVersion }) => serverVersion))
+        ;({ nextCursor: cursor, hasMore } = page)
+      }
+      expect(pages).toEqual([[1], [2], [3], [4]])
+    })
+  })
+
   it('that are no valid ids become printable, and the same everywhere', async () => {
     const long = 'x'.repeat(300)
     const path = await adopt(shape, (legacy) => {

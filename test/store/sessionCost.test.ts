@@ -36,13 +36,13 @@ const observed = (statements: Array<Statement>) =>
   Layer.effect(
     Database.Database,
     Effect.map(Database.Database, (inner) => {
-      const watch = (kind: Statement['kind'], { all, first, run, values }: Connection): Connection => {
+      const watch = (kind: Statement['kind'], { all, first, run, each }: Connection): Connection => {
         const seen = (sql: string) => (statements.push({ kind, sql }), sql)
         return {
           all: (sql, ...params) => all(seen(sql), ...params),
           first: (sql, ...params) => first(seen(sql), ...params),
           run: (sql, ...params) => run(seen(sql), ...params),
-          values: (sql, ...params) => values(seen(sql), ...params),
+          each: (sql, ...params) => each(seen(sql), ...params),
         }
       }
       return Database.Database.of({

@@ -8,7 +8,7 @@ import { Effect, Layer } from 'effect'
 import { isFromBeforeRestore, leapOver } from '../../services/epochs.js'
 import { gatewayOf } from '../../services/gatewayOf.js'
 import { type CheckedOp, checkOp, sameContent } from '../../services/opRules.js'
-import { checkCursor, checkPull, checkPush, checkRetention, pageLength } from '../../services/requests.js'
+import { checkCursor, checkPull, checkPush, checkRetention, fitsPage } from '../../services/requests.js'
 import { wins } from '../../services/Revision.js'
 import type { SyncChange } from '../../services/SyncDomain.js'
 import { InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
@@ -131,13 +131,13 @@ const make = Effect.gen(function* () {
         const matching = history(state, userId).filter(
           ({ version, op }) => version > cursor && tables.includes(op.tableName),
         )
-        const page = matching.slice(
-          0,
-          pageLength(
-            matching.map(({ op }) => op.payloadJson),
-            limit,
-          ),
-        )
+        const page: typeof matching = []
+        let bytes = 0
+        for (const entry of matching) {
+          bytes += entry.op.payloadJson?.length ?? 0
+          if (!fitsPage(page.length, bytes, limit)) break
+          page.push(entry)
+        }
         const hasMore = matching.length > page.length
         return {
           changes: page.map(({ version, op }) => toChange(version, op)),
