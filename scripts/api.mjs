@@ -1,6 +1,6 @@
 // Writes docs/api from what is built, or with --check tells what differs. Fails on anything public without a comment.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,19 +21,22 @@ const write = async (into) => {
   }
 }
 
+const contents = (of) =>
+  JSON.stringify(
+    existsSync(of) ? readdirSync(of).map((file) => [file, readFileSync(join(of, file), 'utf8')]) : [],
+  )
+
 if (check) {
   const current = mkdtempSync(join(tmpdir(), 'or3-api-'))
   await write(current)
-  const { status } = spawnSync('git', ['--no-pager', 'diff', '--no-index', folder, current], {
-    stdio: 'inherit',
-  })
-  rmSync(current, { recursive: true })
-  if (status !== 0) {
+  if (contents(current) !== contents(folder)) {
+    spawnSync('git', ['--no-pager', 'diff', '--no-index', folder, current], { stdio: 'inherit' })
     console.error(
       '\nThe public interface differs from docs/api. If that is meant: npm run api, and review the change.',
     )
     process.exitCode = 1
   }
+  rmSync(current, { recursive: true })
 } else {
   rmSync(folder, { recursive: true, force: true })
   await write(folder)

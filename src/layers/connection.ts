@@ -27,10 +27,10 @@ interface Driver {
 }
 
 interface Statement {
-  readonly all: (...params: ReadonlyArray<unknown>) => Array<unknown>
-  readonly get: (...params: ReadonlyArray<unknown>) => unknown
-  readonly run: (...params: ReadonlyArray<unknown>) => { readonly changes: number }
-  readonly iterate: (...params: ReadonlyArray<unknown>) => Iterable<unknown>
+  readonly all: (...params: ReadonlyArray<any>) => Array<unknown>
+  readonly get: (...params: ReadonlyArray<any>) => unknown
+  readonly run: (...params: ReadonlyArray<any>) => { readonly changes: number }
+  readonly iterate: (...params: ReadonlyArray<any>) => Iterable<unknown>
   readonly raw: (on: boolean) => Statement
 }
 
