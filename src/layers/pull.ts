@@ -7,12 +7,7 @@
 import { Effect, Either } from 'effect'
 import { isFromBeforeRestore } from '../services/epochs.js'
 import { checkPull, fitsPage } from '../services/requests.js'
-import {
-  type Operation,
-  type SyncChange,
-  type SyncedTable,
-  syncedTables,
-} from '../services/SyncDomain.js'
+import { type Operation, type SyncChange, type SyncedTable, syncedTables } from '../services/SyncDomain.js'
 import type { GatewayError, PullPage, PullRequest } from '../services/SyncGateway.js'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
