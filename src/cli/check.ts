@@ -3,9 +3,9 @@
  */
 import { Command } from '@effect/cli'
 import { Effect } from 'effect'
-import { findFaults, invariants } from '../layers/invariants.js'
-import { pinSnapshot } from '../layers/observer.js'
-import { expectedObjects, schemaState } from '../layers/schemaState.js'
+import { findFaults, invariants } from '../layers/operating/invariants.js'
+import { pinSnapshot } from '../layers/operating/observer.js'
+import { expectedObjects, schemaState } from '../layers/operating/schemaState.js'
 import { failed } from './failure.js'
 import { countText, say, withProgress } from './output.js'
 import { existing, observing, requireCurrent } from './settings.js'

@@ -3,7 +3,7 @@
  */
 import { Command, Options } from '@effect/cli'
 import { Effect } from 'effect'
-import { type DatabaseStatus, inspect, type WorkspaceStatus } from '../layers/inspect.js'
+import { type DatabaseStatus, inspect, type WorkspaceStatus } from '../layers/operating/inspect.js'
 import { ageText, bytesText, countText, say } from './output.js'
 import { existing, observing } from './settings.js'
 

@@ -4,13 +4,19 @@
 import { createReadStream, createWriteStream, existsSync, rmSync, statSync } from 'node:fs'
 import { Args, Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
-import { publish } from '../layers/backup.js'
+import { publish } from '../layers/operating/backup.js'
 import { makeConnection } from '../layers/connection.js'
-import { workspaceNamed } from '../layers/inspect.js'
-import { pinSnapshot } from '../layers/observer.js'
-import { schemaState } from '../layers/schemaState.js'
+import { workspaceNamed } from '../layers/operating/inspect.js'
+import { pinSnapshot } from '../layers/operating/observer.js'
+import { schemaState } from '../layers/operating/schemaState.js'
 import { rootMessage } from '../layers/sqliteErrors.js'
-import { BadLine, exportLines, type ExportHeader, headerOf, importLines } from '../layers/transfer.js'
+import {
+  BadLine,
+  exportLines,
+  type ExportHeader,
+  headerOf,
+  importLines,
+} from '../layers/operating/transfer.js'
 import { isPartOf, writable } from './backup.js'
 import { failed, usage } from './failure.js'
 import { countText, remark, say, withProgress, writeTo } from './output.js'

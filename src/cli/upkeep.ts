@@ -3,10 +3,10 @@
  */
 import { Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
-import { compact } from '../layers/compact.js'
-import { inspect, workspaceNamed } from '../layers/inspect.js'
+import { compact } from '../layers/operating/compact.js'
+import { inspect, workspaceNamed } from '../layers/operating/inspect.js'
 import { durationRule, positiveDuration } from '../layers/durations.js'
-import { schemaState } from '../layers/schemaState.js'
+import { schemaState } from '../layers/operating/schemaState.js'
 import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
 import { usage } from './failure.js'
 import { bytesText, countText, remark, say, withProgress } from './output.js'

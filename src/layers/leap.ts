@@ -70,13 +70,13 @@ export const leap = (
 }
 
 /** Beside the file itself, whatever links lead to it. */
-const noteOf = (dbPath: string) => `${realpathSync(dbPath)}-seen`
+const noteOf = (dbPath: string) => `${existsSync(dbPath) ? realpathSync(dbPath) : dbPath}-seen`
 
 const extentOf = (connection: Connection) =>
   connection.first<Extent & { readonly logEntries: number }>(leapSql.extent)!
 
 /** Undefined when there is no such note, or nothing readable in it. A single number is taken for the total. */
-const lastSeen = (dbPath: string): Extent | undefined => {
+export const lastSeen = (dbPath: string): Extent | undefined => {
   try {
     const note = readFileSync(noteOf(dbPath), 'utf8').trim()
     if (!/^\d+( \d+ \d+)?$/.test(note)) return undefined

@@ -3,11 +3,11 @@
  */
 import Sqlite from 'better-sqlite3'
 import { Effect, Layer, Logger, LogLevel } from 'effect'
-import type { SchemaVersion } from '../services/SchemaMigrator.js'
-import { type Connection, makeConnection } from './connection.js'
-import * as Config from './ProviderConfig.js'
-import * as Migrator from './SchemaMigrator.js'
-import { knownMigrations, migrationsTable, newestKnown } from './schemaVersion.js'
+import type { SchemaVersion } from '../../services/SchemaMigrator.js'
+import { type Connection, makeConnection } from '../connection.js'
+import * as Config from '../ProviderConfig.js'
+import * as Migrator from '../SchemaMigrator.js'
+import { knownMigrations, migrationsTable, newestKnown } from '../schemaVersion.js'
 
 export interface SchemaState {
   /**

@@ -4,16 +4,16 @@
  * Everything is checked and prepared beside the database first. The last steps are a second name for the old file, a note, and
  * one rename; the database is there at every moment.
  */
-import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
-import type { StorageError } from '../services/StorageError.js'
+import type { StorageError } from '../../services/StorageError.js'
 import { BackupRefused, checkCopy, type Checked, companions, extentIn } from './backup.js'
-import { makeConnection } from './connection.js'
+import { makeConnection } from '../connection.js'
 import { copyNew, resemble, syncFile, syncFolderOf } from './files.js'
 import { type Holder, holdersOf, holdersText } from './holders.js'
-import type { Extent } from './leap.js'
-import { isDriverError, rootMessage, sqliteCode } from './sqliteErrors.js'
+import { type Extent, lastSeen } from '../leap.js'
+import { isDriverError, rootMessage, sqliteCode } from '../sqliteErrors.js'
 
 export interface Restored extends Checked {
   /** The database as it was; undefined when there was none. */
@@ -63,18 +63,6 @@ const claim = (file: string): Old => {
   }
 }
 
-/** What the note beside the database says; nothing where there is none, or nothing readable. */
-const readNote = (path: string): Extent | undefined => {
-  try {
-    const note = readFileSync(path, 'utf8').trim()
-    if (!/^\d+( \d+ \d+)?$/.test(note)) return undefined
-    const [total = 0, highest = 0, clockBase = 0] = note.split(' ').map(Number)
-    return { total, highest, clockBase }
-  } catch {
-    return undefined
-  }
-}
-
 /** So much that the next start takes the backup for older, which it is even where it has as many versions. */
 const noteFor = (restored: Extent, seen: ReadonlyArray<Extent>): string => {
   const greatest = (of: (extent: Extent) => number) => Math.max(of(restored), ...seen.map(of))
@@ -116,7 +104,7 @@ const replace = (
   try {
     const existed = existsSync(file)
     const note = `${file}-seen`
-    const seen = [readNote(note), old.extent].filter((extent) => extent !== undefined)
+    const seen = [lastSeen(file), old.extent].filter((extent) => extent !== undefined)
     if (existed) resemble(draft, file, { owner: true })
     syncFile(draft)
     writeNote(note, noteFor(extent, seen), draft)

@@ -4,14 +4,14 @@
 import { existsSync, statSync } from 'node:fs'
 import type Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
-import type { StorageError } from '../services/StorageError.js'
-import { type SyncedTable, syncedTables } from '../services/SyncDomain.js'
-import { type Connection, makeConnection } from './connection.js'
+import type { StorageError } from '../../services/StorageError.js'
+import { type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
+import { type Connection, makeConnection } from '../connection.js'
 import { attempt, pinSnapshot } from './observer.js'
-import { unbornWorkspace } from './position.js'
-import { perTable } from './pushSql.js'
+import { unbornWorkspace } from '../position.js'
+import { perTable } from '../pushSql.js'
 import { type SchemaState, schemaState } from './schemaState.js'
-import { epochSeconds } from './time.js'
+import { epochSeconds } from '../time.js'
 
 export interface SlowestDevice {
   readonly deviceId: string

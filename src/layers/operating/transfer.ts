@@ -5,12 +5,12 @@
  * decides against what is there.
  */
 import { Data, Effect } from 'effect'
-import { checkOp } from '../services/opRules.js'
-import { limits, type PendingOp, type SyncedTable, syncedTables } from '../services/SyncDomain.js'
-import { InvalidOp, OpConflict } from '../services/SyncErrors.js'
-import { type GatewayError, OpAccepted, SyncGateway } from '../services/SyncGateway.js'
-import type { Connection } from './connection.js'
-import { perTable } from './pushSql.js'
+import { checkOp } from '../../services/opRules.js'
+import { limits, type PendingOp, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
+import { InvalidOp, OpConflict } from '../../services/SyncErrors.js'
+import { type GatewayError, OpAccepted, SyncGateway } from '../../services/SyncGateway.js'
+import type { Connection } from '../connection.js'
+import { perTable } from '../pushSql.js'
 
 const exportFormat = 'or3-sqlite-workspace'
 const exportVersion = 1

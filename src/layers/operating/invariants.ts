@@ -6,12 +6,12 @@
  */
 import type Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
-import { believable, leapSize } from '../services/epochs.js'
-import type { StorageError } from '../services/StorageError.js'
-import { limits, type SyncedTable, syncedTables } from '../services/SyncDomain.js'
-import { makeConnection } from './connection.js'
+import { believable, leapSize } from '../../services/epochs.js'
+import type { StorageError } from '../../services/StorageError.js'
+import { limits, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
+import { makeConnection } from '../connection.js'
 import { attempt } from './observer.js'
-import { unbornWorkspace } from './position.js'
+import { unbornWorkspace } from '../position.js'
 import { objectsOf, type SchemaObjects } from './schemaState.js'
 
 /** A rule that does not hold, with the first few that break it. */

@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
-import type { StorageError } from '../services/StorageError.js'
+import type { StorageError } from '../../services/StorageError.js'
 import { attempt, patienceMillis } from './observer.js'
 
 export interface Compacted {

@@ -1,0 +1,119 @@
+/**
+ * SQL text never comes from input: `sqlText.json` lists every place where something is put into a statement's text, each looked at
+ * by a person; and no text that is prepared holds anything of what the services were given.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { Effect, Stream } from 'effect'
+import ts from 'typescript'
+import { afterEach, expect, it, vi } from 'vitest'
+import { Memberships, SyncGateway, syncedTables, WorkspaceStore } from '../../src/services/index.js'
+import { del, put } from '../support/ops.js'
+import { sqlLayer } from '../support/subjects.js'
+
+const isSql =
+  /\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|FROM|WHERE|VALUES|ATTACH|VACUUM|ORDER BY|LIMIT|UNION ALL|BETWEEN|AND|CASE|typeof|coalesce|iif)\b/
+
+/** What is put into templates that look like SQL, and what is added to strings that do. */
+const substitutions = (file: string): ReadonlyArray<string> => {
+  const found = new Set<string>()
+  const add = (expression: ts.Expression) => found.add(expression.getText().replace(/\s+/g, ' '))
+  const visit = (node: ts.Node) => {
+    if (ts.isTemplateExpression(node)) {
+      const text = [node.head.text, ...node.templateSpans.map(({ literal }) => literal.text)].join(' ')
+      if (isSql.test(text)) node.templateSpans.forEach(({ expression }) => add(expression))
+    }
+    if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.PlusToken) {
+      if (isSql.test(node.left.getText())) add(node.right)
+      if (isSql.test(node.right.getText())) add(node.left)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true))
+  return [...found].sort()
+}
+
+it('every place where something enters the text of a statement was looked at', () => {
+  const files = ['src', 'migrations'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => join(folder, file)),
+  )
+  const entries = files.sort().flatMap((file) => {
+    const found = substitutions(file)
+    return found.length === 0 ? [] : [[file, found] as const]
+  })
+  expect(entries.length).toBeGreaterThan(10)
+  // Something new here must be a constant, a name from `syncedTables`, or other text of our own: never a value.
+  expect(Object.fromEntries(entries)).toEqual(
+    JSON.parse(readFileSync(new URL('sqlText.json', import.meta.url), 'utf8')),
+  )
+})
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+it('no statement holds what the services were given', async () => {
+  const texts = new Set<string>()
+  for (const method of ['prepare', 'exec', 'pragma'] as const) {
+    const original = Sqlite.prototype[method] as (
+      this: unknown,
+      text: string,
+      ...rest: Array<unknown>
+    ) => never
+    vi.spyOn(Sqlite.prototype, method).mockImplementation(function (this: unknown, text: string, ...rest) {
+      texts.add(text)
+      return original.call(this, text, ...rest)
+    })
+  }
+  const given = `given"'; --`
+  const scope = { workspaceId: given }
+  const caller = { userId: given, workspaceId: given }
+  await Effect.runPromise(
+    Effect.gen(function* () {
+      const gateway = yield* SyncGateway
+      const store = yield* WorkspaceStore
+      const members = yield* Memberships
+      const parts = { pk: given, device: given, hlc: given, payload: { id: given, [given]: given } }
+      for (const table of syncedTables) {
+        const payload = { [table === 'file_meta' ? 'hash' : 'id']: given, [given]: given }
+        const ops = [
+          put({ ...parts, table, payload, id: `${given}${table}` }),
+          put({ ...parts, table, payload, id: `${given}${table}0`, clock: 0 }),
+          del({ ...parts, table, id: `${given}${table}1`, clock: 3 }),
+          put({ ...parts, table: given, id: `${given}${table}2` }),
+        ]
+        yield* gateway.push({ scope, caller, ops })
+        yield* gateway.pull({ scope, caller, cursor: 0, tables: [table, given] })
+      }
+      yield* gateway.updateCursor({ scope, deviceId: given, version: 5 })
+      yield* gateway.gcTombstones({ scope, retentionSeconds: 1e-3 })
+      yield* gateway.gcChangeLog({ scope, retentionSeconds: 1e-3 })
+      yield* gateway.pull({ scope, cursor: 0 })
+      yield* Stream.runDrain(Stream.take(gateway.changes(given, 0), 1))
+      const { userId } = yield* store.getOrCreateUser({
+        provider: given,
+        providerUserId: given,
+        email: given,
+        displayName: given,
+      })
+      const { userId: other } = yield* store.getOrCreateUser({ provider: given, providerUserId: 'other' })
+      const { workspaceId } = yield* store.createWorkspace({ userId, name: given, description: given })
+      yield* store.updateWorkspace({ userId, workspaceId, name: given, description: given })
+      yield* members.addMember({ userId: other, workspaceId, role: 'viewer' })
+      yield* members.setRole({ userId: other, workspaceId, role: 'editor' })
+      yield* Effect.flip(members.setRole({ userId: other, workspaceId, role: given as never }))
+      yield* members.listMembers(workspaceId)
+      yield* store.setActiveWorkspace({ userId: other, workspaceId })
+      yield* members.removeMember({ userId: other, workspaceId })
+      yield* store.getWorkspaceRole({ userId: given, workspaceId: given })
+      yield* Effect.either(store.getOrCreateDefaultWorkspace(given))
+      yield* store.listUserWorkspaces(given)
+      yield* store.removeWorkspace({ userId, workspaceId })
+    }).pipe(Effect.provide(sqlLayer(':memory:'))),
+  )
+  expect(texts.size).toBeGreaterThan(60)
+  expect([...texts].filter((text) => text.includes('given'))).toEqual([])
+})
