@@ -36,10 +36,14 @@ export class Database extends Context.Tag('or3-provider-sqlite/Database')<
       operation: string,
       body: (connection: Connection) => Either.Either<A, E>,
     ) => Effect.Effect<A, E | StorageError>
-    /** `BEGIN IMMEDIATE` … `COMMIT`; a `Left` rolls back. The body runs again if the lock was not to be had. */
+    /**
+     * `BEGIN IMMEDIATE` … `COMMIT`; a `Left` rolls back. The body runs again if the lock was not to be had. `committed` is called
+     * in one step with the COMMIT, so that no interruption comes between.
+     */
     readonly write: <A, E = never>(
       operation: string,
       body: (connection: Connection) => Either.Either<A, E>,
+      committed?: () => void,
     ) => Effect.Effect<A, E | StorageError>
   }
 >() {}
@@ -113,7 +117,14 @@ const make = Effect.gen(function* () {
   return Database.of({
     direct: (operation, body) => run(operation, (connection) => Either.right(body(connection))),
     snapshot: (operation, body) => run(operation, transaction('BEGIN', body)),
-    write: (operation, body) => run(operation, transaction('BEGIN IMMEDIATE', body)),
+    write: (operation, body, committed) => {
+      const once = transaction('BEGIN IMMEDIATE', body)
+      return run(operation, (connection) => {
+        const result = once(connection)
+        if (committed !== undefined && Either.isRight(result)) committed()
+        return result
+      })
+    },
   })
 })
 

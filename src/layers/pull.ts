@@ -12,7 +12,7 @@ import type { GatewayError, PullPage, PullRequest } from '../services/SyncGatewa
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { leap } from './leap.js'
-import { logEntryColumns } from './logEntry.js'
+import { logEntryColumns, parsePayload } from './logEntry.js'
 import type { News } from './news.js'
 import { positionOf } from './position.js'
 import { epochSeconds } from './time.js'
@@ -68,7 +68,7 @@ const toChange = (row: PageRow): SyncChange => {
   const stamp = { deviceId, opId, hlc, clock }
   return payloadJson === null
     ? { serverVersion, tableName, pk, op, stamp }
-    : { serverVersion, tableName, pk, op, payload: JSON.parse(payloadJson), stamp }
+    : { serverVersion, tableName, pk, op, payload: parsePayload(payloadJson), stamp }
 }
 
 type CheckedPull = Either.Either.Right<ReturnType<typeof checkPull>>
@@ -101,12 +101,16 @@ const readPage = (checked: CheckedPull, connection: Connection): PullPage => {
  * A device from before a restored backup keeps its cursor, as the protocol says; but the workspace leaps, so that its next
  * pull brings everything that it and the server do not share.
  */
-const leapFor = (database: Database['Type'], { workspaceId, cursor }: CheckedPull, now: number) =>
-  database.write('pull', (connection) => {
-    if (isFromBeforeRestore(cursor, positionOf(connection, workspaceId), now))
-      leap(connection, workspaceId, now, cursor)
-    return Either.void
-  })
+const leapFor = (database: Database['Type'], news: News, { workspaceId, cursor }: CheckedPull, now: number) =>
+  database.write(
+    'pull',
+    (connection) => {
+      if (isFromBeforeRestore(cursor, positionOf(connection, workspaceId), now))
+        leap(connection, workspaceId, now, cursor)
+      return Either.void
+    },
+    () => news.announce(workspaceId),
+  )
 
 export const pull =
   (database: Database['Type'], news: News) =>
@@ -122,8 +126,7 @@ export const pull =
       if (cursor > seen.version) {
         const now = yield* epochSeconds
         if (isFromBeforeRestore(cursor, seen, now)) {
-          yield* leapFor(database, checked, now)
-          news.announce(workspaceId)
+          yield* leapFor(database, news, checked, now)
           yield* Effect.logWarning(
             `a device is ahead of workspace ${workspaceId}, which leaps over it; was a backup restored?`,
           )

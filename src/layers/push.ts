@@ -20,7 +20,7 @@ import {
 import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
-import { contentOf, type LogEntryRow } from './logEntry.js'
+import { contentOf, type LogEntryRow, parsePayload } from './logEntry.js'
 import type { News } from './news.js'
 import { positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
@@ -43,14 +43,10 @@ export const push =
           }))
         }
         return Effect.flatMap(epochSeconds, (now) =>
-          Effect.map(
-            database.write('push', (connection) =>
-              Either.right(new Batch(connection, workspaceId, userId, now).push(checked)),
-            ),
-            (result) => {
-              news.announce(workspaceId)
-              return result
-            },
+          database.write(
+            'push',
+            (connection) => Either.right(new Batch(connection, workspaceId, userId, now).push(checked)),
+            () => news.announce(workspaceId),
           ),
         )
       }),
@@ -189,6 +185,6 @@ class Batch {
       this.workspaceId,
       pk,
     )!
-    return json === null ? {} : { payload: JSON.parse(json) }
+    return json === null ? {} : { payload: parsePayload(json) }
   }
 }

@@ -86,6 +86,8 @@ export const openProvider = ({
   )
   const started = Effect.runSyncExit(runtime.runtimeEffect)
   if (Exit.isFailure(started)) {
+    // What was built before the failure, such as an exporter, must not outlive it.
+    void runtime.dispose()
     const cause = Cause.squash(started.cause)
     throw new ProviderStartupError(startupMessage(cause, env.OR3_SQLITE_DB_PATH ?? 'the database'), { cause })
   }

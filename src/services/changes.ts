@@ -29,15 +29,19 @@ export const changesWith =
     Stream.unwrapScoped(
       // Follows before it reads: a commit in between must not be missed.
       Effect.map(follow(workspaceId), (news) => {
-        const read = (from: number): Effect.Effect<Page, GatewayError> =>
-          Effect.map(
-            pull({ ...options, scope: { workspaceId }, cursor: from }),
-            ({ changes, nextCursor, hasMore }) => [
-              Chunk.unsafeFromArray(changes),
-              Option.some({ cursor: nextCursor, caughtUp: !hasMore }),
-            ],
-          )
         const end: Page = [Chunk.empty(), Option.none()]
+        const read = (from: number): Effect.Effect<Page, GatewayError> =>
+          Effect.matchEffect(pull({ ...options, scope: { workspaceId }, cursor: from }), {
+            onFailure: (error) =>
+              error._tag === 'StorageError' && error.reason === 'closed'
+                ? Effect.succeed(end)
+                : Effect.fail(error),
+            onSuccess: ({ changes, nextCursor, hasMore }): Effect.Effect<Page> =>
+              Effect.succeed([
+                Chunk.unsafeFromArray(changes),
+                Option.some({ cursor: nextCursor, caughtUp: !hasMore }),
+              ]),
+          })
         return Stream.paginateChunkEffect(
           { cursor, caughtUp: false } as Position,
           (position): Effect.Effect<Page, GatewayError> =>

@@ -16,7 +16,7 @@ export const pushDuration = duration('or3_push_duration', 'How long a push took'
 /** Milliseconds a pull took. */
 export const pullDuration = duration('or3_pull_duration', 'How long a pull took')
 
-/** Entries in the change logs of all workspaces; of a database in a file, about every second. */
+/** Versions above the floors of all workspaces, which is what their change logs hold; of a database in a file, about every second. */
 export const logEntries = Metric.gauge('or3_log_entries', {
   description: 'Entries in the change logs of all workspaces',
 })

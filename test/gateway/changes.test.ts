@@ -252,6 +252,26 @@ describe('followers of a database file', () => {
     ))
 })
 
+describe('a follower that is still catching up', () => {
+  it('ends when the layer closes, without an error', () =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        const life = yield* Scope.make()
+        const context = yield* Layer.buildWithScope(sqlLayer(':memory:'), life)
+        const gateway = yield* Effect.provide(SyncGateway, context)
+        yield* pushes(gateway, 20)
+        const closed = gateway.changes('w1', 0, { limit: 2 }).pipe(
+          Stream.tap(({ serverVersion }) =>
+            serverVersion === 5 ? Scope.close(life, Exit.void) : Effect.void,
+          ),
+          Stream.runCollect,
+        )
+        expect(versions(yield* closed)).toEqual([1, 2, 3, 4, 5, 6])
+        expect(versions(yield* Stream.runCollect(gateway.changes('w1', 0)))).toEqual([])
+      }),
+    ))
+})
+
 describe('an interrupted follower', () => {
   const followAll = (gateway: SyncGateway['Type'], workspaceIds: ReadonlyArray<string>) =>
     Effect.forEach(workspaceIds, (id) => Effect.fork(Stream.runDrain(gateway.changes(id, 0))))

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { type Effect, Exit, Fiber, FiberId, Layer, Logger, ManagedRuntime, Scheduler } from 'effect'
+import { Effect, Exit, Fiber, FiberId, Layer, Logger, ManagedRuntime, Scheduler, Stream } from 'effect'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { stepSize } from '../../src/layers/retention.js'
 import { SyncGateway } from '../../src/services/index.js'
@@ -106,6 +106,24 @@ const forEveryPoint = async (body: (point: number) => Promise<boolean>) => {
 }
 
 describe('an interrupted call', () => {
+  it('that pushes is seen by followers if it is stored, with no other push to wake them', async () => {
+    const { gateway, start, run, interruptAt } = database
+    let seen = 0
+    const follower = start(
+      Stream.runForEach(gateway.changes('w1', 0), ({ serverVersion }) =>
+        Effect.sync(() => (seen = serverVersion)),
+      ),
+    )
+    await forEveryPoint(async (point) => {
+      const reached = await interruptAt(point, gateway.push(batch(`point${point}`, point + 1)))
+      const [version] = database.numbers('SELECT value FROM server_version_counter')
+      await vi.waitFor(() => expect(seen).toBe(version ?? 0))
+      return reached
+    })
+    expect(seen).toBeGreaterThan(3)
+    await run(Fiber.interrupt(follower))
+  })
+
   it('that pushes has stored its batch, or nothing of it', async () => {
     const { gateway, run, interruptAt, expectIdle } = database
     const outcomes = new Set<number>()

@@ -426,6 +426,36 @@ describe('what the services run under', () => {
     expect(seen.at(-1)).toBe('end')
   })
 
+  it('ends as well when the start fails for another reason', () => {
+    let ended = false
+    const observability = Layer.scopedDiscard(Effect.addFinalizer(() => Effect.sync(() => (ended = true))))
+    expect(() => openProvider({ env: { OR3_SQLITE_DB_PATH: folder }, observability })).toThrow('folder')
+    expect(ended).toBe(true)
+  })
+
+  it('a stored payload that is damaged is a fault of ours, told without what it holds', async () => {
+    await provider.syncGateway.push({}, { ...scope(), ops: [put({ pk: 'm1', clock: 2 })] })
+    const other = new Sqlite(file)
+    other.exec(
+      `UPDATE change_log SET payload_json = 'TOP-SECRET'; UPDATE s_messages SET data_json = 'TOP-SECRET'`,
+    )
+    other.close()
+    const said = vi.spyOn(console, 'error').mockImplementation(() => {})
+    const calls = [
+      provider.syncGateway.pull({}, { ...scope(), cursor: 0 }),
+      provider.syncGateway.push({}, { ...scope(), ops: [put({ pk: 'm1', clock: 1 })] }),
+    ]
+    for (const call of calls) {
+      await expect(call).rejects.toMatchObject({
+        statusCode: 500,
+        message: expect.not.stringContaining('SECRET'),
+      })
+    }
+    expect(said).toHaveBeenCalledTimes(2)
+    expect(JSON.stringify(said.mock.calls)).toContain('a stored payload is not JSON')
+    expect(JSON.stringify(said.mock.calls)).not.toContain('SECRET')
+  })
+
   it('stops the start with its own message when it fails', () => {
     const observability = Layer.fail(new Error('no collector at localhost:4318'))
     expect(() => openProvider({ env: env(), observability })).toThrow('no collector at localhost:4318')
