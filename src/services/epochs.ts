@@ -10,7 +10,7 @@
 export const leapSize = 2 ** 32
 
 /** How many epochs a device may be ahead and still be believed. */
-export const believable = 16
+const believable = 16
 
 /** A workspace leaps for a device once in this many seconds, so that nobody can make all others pull everything for ever. */
 const leapPause = 86_400

@@ -7,7 +7,7 @@ import Sqlite from 'better-sqlite3'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { invariants } from '../../src/layers/operating/invariants.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
-import { makeLargeLegacy } from '../support/adoption.js'
+import { makeLargeLegacy, makeLegacy } from '../support/adoption.js'
 import { damageIndex, makeCommand, makeWorkspace, newestMigration } from '../support/command.js'
 import { del, put, scope } from '../support/ops.js'
 
@@ -213,9 +213,14 @@ const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: stri
       'a trimmed op lies below the floor and is not in the log',
     ],
     [
-      'a cursor from nowhere',
-      `UPDATE device_cursors SET last_seen_version = 9007199254740991`,
-      'a device cursor is at a version that the workspace can have given',
+      'a cursor that is no version',
+      `UPDATE device_cursors SET last_seen_version = 'nine'`,
+      'a device cursor is of a valid device, at a version',
+    ],
+    [
+      'a cursor of nobody',
+      `UPDATE device_cursors SET device_id = ''`,
+      'a device cursor is of a valid device, at a version',
     ],
     [
       'a workspace without owner',
@@ -275,6 +280,56 @@ describe('a good database', () => {
     expect((await run(database, ['migrate'])).code).toBe(0)
     await expectGood(database)
   })
+
+  it('has none after the adoption of one with gaps, a counter ahead and broken references elsewhere', async () => {
+    const database = join(folder, 'adopted-gaps.db')
+    makeLegacy(database, 17, (legacy) => {
+      legacy.user('ada')
+      legacy.workspace('w1', 'ada')
+      for (const version of [2, 3, 7]) {
+        legacy.entry({ version, pk: `m${version}`, id: `op${version}`, payload: { version } })
+        legacy.row({ pk: `m${version}`, id: `op${version}`, payload: { version } })
+      }
+      legacy.counter(20)
+      legacy.sqlite.exec(`
+        insert into auth_invites values ('i', 'gone', 'a@example.org', 'nobody', 'hash');
+        create table plugin_notes ("id" text, "of" text references "rate_limits" ("hits"));
+        insert into plugin_notes values ('p', 'q')`)
+    })
+    expect((await run(database, ['migrate'])).code).toBe(0)
+    await expectGood(database)
+    const { syncGateway, close } = openProvider({ env: { OR3_SQLITE_DB_PATH: database } })
+    await syncGateway.push(undefined, { ...scope('w1'), ops: [put({ pk: 'after' })] } as never)
+    await close()
+    await expectGood(database)
+    const copy = join(folder, 'adopted-gaps-copy.db')
+    expect(await run(database, ['backup', copy])).toMatchObject({ code: 0, stderr: '' })
+
+    const sqlite = new Sqlite(database)
+    sqlite.exec('UPDATE server_version_counter SET value = 20')
+    sqlite.close()
+    expect((await run(database, ['check'])).stdout).toContain('broken: the log is without gap')
+  })
+
+  it('has none with a device that claims to have seen more than there is', async () => {
+    const database = join(folder, 'boastful.db')
+    const workspaceId = await makeWorkspace(database)
+    const { syncGateway, close } = openProvider({ env: { OR3_SQLITE_DB_PATH: database } })
+    const version = Number.MAX_SAFE_INTEGER
+    await syncGateway.updateCursor(undefined, { ...scope(workspaceId), deviceId: 'd1', version })
+    await close()
+    await expectGood(database)
+  })
+
+  it("has none when a later release of Effect's migrator describes its own table otherwise", async () => {
+    const database = damaged(
+      'migrator',
+      `CREATE TABLE other (migration_id INTEGER PRIMARY KEY, created_at TEXT, name TEXT NOT NULL);
+       INSERT INTO other SELECT migration_id, created_at, name FROM effect_sql_migrations;
+       DROP TABLE effect_sql_migrations; ALTER TABLE other RENAME TO effect_sql_migrations`,
+    )
+    await expectGood(database)
+  })
 })
 
 describe('a damaged database', () => {
@@ -301,6 +356,21 @@ describe('a damaged database', () => {
       '  workspace_i',
       '  workspace_i',
       '  and more',
+    ])
+  })
+
+  it('is asked for all it can tell, unless a table is missing', async () => {
+    const other = damaged(
+      'column',
+      `ALTER TABLE users ADD COLUMN more; UPDATE server_version_counter SET value = value + 1`,
+    )
+    expect((await run(other, ['check'])).stdout.match(/^broken: .*$/gm)).toEqual([
+      'broken: the schema is what the migrations made',
+      'broken: the log is without gap from above the floor up to the high watermark',
+    ])
+    const missing = damaged('missing', `UPDATE users SET id = id; DROP TABLE tombstones`)
+    expect((await run(missing, ['check'])).stdout.match(/^broken: .*$/gm)).toEqual([
+      'broken: the schema is what the migrations made',
     ])
   })
 

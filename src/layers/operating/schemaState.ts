@@ -43,7 +43,10 @@ export const schemaState = (connection: Connection): SchemaState => {
 /** What a table, index or trigger is made by, by its name. */
 export type SchemaObjects = ReadonlyMap<string, string>
 
-const objects = `SELECT type || ' ' || name AS name, sql FROM sqlite_schema WHERE sql IS NOT NULL`
+/** Without the migrator's own table: that is the library's, whose next release may describe it otherwise. */
+const objects = `
+  SELECT type || ' ' || name AS name, sql FROM sqlite_schema
+  WHERE sql IS NOT NULL AND tbl_name <> '${migrationsTable}'`
 
 export const objectsOf = (connection: Connection): SchemaObjects =>
   new Map(connection.all<{ name: string; sql: string }>(objects).map(({ name, sql }) => [name, sql]))
