@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { Args, Command, Options } from '@effect/cli'
 import { DateTime, Effect } from 'effect'
 import { type Checked, checkCopy, companions, copyOnline, publish } from '../layers/operating/backup.js'
-import { resemble } from '../layers/operating/files.js'
+import { createPrivate, resemble } from '../layers/operating/files.js'
 import { holdersOf, holdersText } from '../layers/operating/holders.js'
 import { rootMessage } from '../layers/sqliteErrors.js'
 import { restoreBackup } from '../layers/operating/restore.js'
@@ -26,10 +26,14 @@ const summary = ({ schema, workspaces, extent }: Checked) =>
   `schema ${schema.applied}, ${countText(workspaces, 'workspace')}, ${countText(extent.total, 'version')}`
 
 /** Whether a path leads to the database or to what belongs to it: none of it may be opened or replaced by a command. */
-export const isPartOf = (database: string, path: string): boolean =>
-  [database, ...[...companions, '-seen'].map((suffix) => database + suffix)].some((part) =>
-    sameFile(part, path),
+export const isPartOf = (database: string, path: string): boolean => {
+  const folder = dirname(path)
+  // What is not there yet has a name already.
+  const named = existsSync(folder) ? join(realpathSync(folder), basename(path)) : path
+  return [database, ...[...companions, '-seen'].map((suffix) => database + suffix)].some(
+    (part) => part === named || sameFile(part, path),
   )
+}
 
 /** Where a file may be written, or why not. A journal that lies there would become a part of it. */
 export const writable = (path: string, mayReplace: boolean, database: string) =>
@@ -56,6 +60,11 @@ export const backup = Command.make('backup', { target, force }, ({ target, force
     const copy = yield* writable(target, force, file)
     const draft = `${copy}.part-${process.pid}`
     const checked = yield* Effect.gen(function* () {
+      yield* attempting(() => {
+        // Of an earlier process of this id, which was killed.
+        rmSync(draft, { force: true })
+        createPrivate(draft)
+      })
       yield* observing(file, (database) =>
         withProgress('backup', ({ update }) => {
           const page = Number(database.pragma('page_size', { simple: true }))
@@ -93,7 +102,7 @@ export const restore = Command.make('restore', { source }, ({ source }) =>
     if (isPartOf(file, source)) return yield* usage(`${source} is the database itself or a part of it`)
     const now = DateTime.formatIso(yield* DateTime.now)
     const stamp = now.replace(/\.\d+/, '').replaceAll(/[-:]/g, '')
-    const restored = yield* restoreBackup(realpathSync(source), file, stamp)
+    const restored = yield* interruptibleBySignals(restoreBackup(realpathSync(source), file, stamp))
     yield* say(`${file}: restored from ${source}; ${summary(restored)}`)
     if (restored.kept !== undefined) yield* say(`the database as it was is kept as ${restored.kept}`)
     if (restored.schema.pending.length > 0)

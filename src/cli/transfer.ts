@@ -21,6 +21,7 @@ import { isPartOf, writable } from './backup.js'
 import { failed, usage } from './failure.js'
 import { countText, remark, say, withProgress, writeTo } from './output.js'
 import { existing, observing, requireCurrent, serving } from './settings.js'
+import { interruptibleBySignals } from './signals.js'
 
 const noWorkspace = (id: string, file: string) =>
   usage(`there is no workspace ${id} in ${file}: \`or3-sqlite status\` lists them`)
@@ -56,7 +57,9 @@ const toFile = (
     const file = yield* writable(target, force, database)
     const draft = `${file}.part-${process.pid}`
     return yield* Effect.gen(function* () {
-      const stream = createWriteStream(draft, { mode: 0o600 })
+      // Of an earlier process of this id, which was killed.
+      rmSync(draft, { force: true })
+      const stream = createWriteStream(draft, { flags: 'wx', mode: 0o600 })
       const opened = Effect.async<void, ReturnType<typeof failed>>((resume) => {
         stream.once('open', () => resume(Effect.void))
         stream.on('error', (error) => resume(Effect.fail(failed(rootMessage(error)))))
@@ -69,7 +72,7 @@ const toFile = (
         catch: (error) => failed(rootMessage(error)),
       })
       return header
-    }).pipe(Effect.ensuring(Effect.sync(() => rmSync(draft, { force: true }))))
+    }).pipe(Effect.ensuring(Effect.sync(() => rmSync(draft, { force: true }))), interruptibleBySignals)
   })
 
 const exported = Options.text('workspace').pipe(Options.withDescription('the workspace, by its id'))

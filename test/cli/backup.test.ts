@@ -10,7 +10,7 @@ import Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { restoreBackup } from '../../src/layers/operating/restore.js'
-import { brokenRules, query } from '../support/adoption.js'
+import { brokenRules, makeLegacy, query } from '../support/adoption.js'
 import { damageIndex, makeCommand, makeWorkspace, newestMigration, until } from '../support/command.js'
 import { loadSeed, randomOf } from '../support/load.js'
 import { put, scope } from '../support/ops.js'
@@ -160,10 +160,32 @@ describe('backup', () => {
     await grown(database, 'WAL')
     const copy = join(folder, 'interrupted', 'copy.db')
     const { child, ended } = start(database, ['backup', copy])
-    await until(() => names(copy).some((name) => name.includes('.part-')))
+    const isDraft = (name: string) => name.includes('.part-')
+    await until(() => names(copy).some(isDraft))
+    // Nobody else may read it meanwhile.
+    const draft = join(folder, 'interrupted', names(copy).find(isDraft)!)
+    expect(statSync(draft).mode & 0o777).toBe(0o600)
     child.kill('SIGINT')
     expect((await ended).code).toBe(130)
     expect(names(copy)).toEqual(['or3.db', 'or3.db-seen'])
+  })
+
+  it('goes to no name that SQLite or the server gives to a part of the database', async () => {
+    const database = fresh('parts')
+    const workspaceId = await makeWorkspace(database)
+    const before = names(database)
+    for (const suffix of ['-wal', '-shm', '-journal', '-seen']) {
+      rmSync(database + suffix, { force: true })
+      for (const args of [
+        ['backup', database + suffix],
+        ['export', '--workspace', workspaceId, '--out', `${folder}/parts/../parts/or3.db${suffix}`],
+      ]) {
+        const { code, errors } = await run(database, args)
+        expect({ args, code }).toEqual({ args, code: 2 })
+        expect(errors).toEqual([expect.stringContaining('is the database itself or a part of it')])
+      }
+    }
+    expect(names(database)).toEqual(before.filter((name) => name !== 'or3.db-seen'))
   })
 })
 
@@ -297,6 +319,50 @@ describe('restore', () => {
       await sleep(1_000)
     }
     expect(versions).toEqual([0, 1, 2])
+  })
+
+  it('of a backup of the earlier package lets the next start leap', async () => {
+    const database = fresh('earlier')
+    const copy = join(folder, 'earlier', 'copy.db')
+    makeLegacy(copy, 17, (legacy) => {
+      legacy.user('ada')
+      legacy.workspace('w1', 'ada')
+      legacy.entry({ version: 1, pk: 'm1', payload: {} })
+      legacy.entry({ version: 2, pk: 'm2', payload: {} })
+      legacy.counter(2)
+    })
+    const subject = await subjectOnFile(database)
+    await subject.push({ ...scope(), ops: [put()] })
+    await subject.close()
+    expect((await run(database, ['restore', copy])).code).toBe(0)
+    const adopted = await subjectOnFile(database)
+    expect((await adopted.view('w1')).version).toBeGreaterThan(2 ** 32)
+    await adopted.close()
+    expect((await run(database, ['check'])).code).toBe(0)
+  })
+
+  it('of a file that nobody may write to gives one that its owner, and nobody else, may', async () => {
+    const database = fresh('read-only')
+    await makeWorkspace(database)
+    const copy = join(folder, 'read-only', 'copy.db')
+    expect((await run(database, ['backup', copy])).code).toBe(0)
+    chmodSync(copy, 0o444)
+    const other = fresh('read-only-to')
+    expect(await run(other, ['restore', copy])).toMatchObject({ code: 0 })
+    expect(statSync(other).mode & 0o777).toBe(0o600)
+  })
+
+  it('that is interrupted leaves the database, and nothing else behind', async () => {
+    const database = fresh('restore-interrupted')
+    await grown(database, 'WAL')
+    const copy = join(folder, 'restore-interrupted', 'copy.db')
+    expect((await run(database, ['backup', copy])).code).toBe(0)
+    const before = names(database)
+    const { child, ended } = start(database, ['restore', copy])
+    await until(() => names(database).some((name) => name.includes('.restoring-')))
+    child.kill('SIGTERM')
+    expect((await ended).code).toBe(130)
+    expect(names(database)).toEqual(before)
   })
 
   it('makes the database where there is none yet', async () => {

@@ -127,8 +127,8 @@ export const companions = ['-wal', '-shm', '-journal'] as const
 export const publish = (draft: string, target: string, mayReplace: boolean): void => {
   syncFile(draft)
   if (mayReplace) {
-    for (const suffix of companions) rmSync(target + suffix, { force: true })
     renameSync(draft, target)
+    for (const suffix of companions) rmSync(target + suffix, { force: true })
   } else {
     linkOrRename(draft, target)
   }

@@ -15,6 +15,9 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 
+/** An empty file that only this user may read. */
+export const createPrivate = (path: string): void => closeSync(openSync(path, 'wx', 0o600))
+
 export const syncFile = (path: string): void => {
   const file = openSync(path, 'r+')
   try {
@@ -51,4 +54,8 @@ export const resemble = (path: string, model: string, { owner }: { readonly owne
   chmodSync(path, mode & 0o777)
 }
 
-export const copyNew = (from: string, to: string): void => copyFileSync(from, to, constants.COPYFILE_EXCL)
+/** The copy can be written to, and nobody else may read it, whatever the original's permissions. */
+export const copyNew = (from: string, to: string): void => {
+  copyFileSync(from, to, constants.COPYFILE_EXCL)
+  chmodSync(to, 0o600)
+}

@@ -64,10 +64,11 @@ const claim = (file: string): Old => {
 }
 
 /** So much that the next start takes the backup for older, which it is even where it has as many versions. */
-const noteFor = (restored: Extent, seen: ReadonlyArray<Extent>): string => {
+const noteFor = ({ extent: restored, schema }: Checked, seen: ReadonlyArray<Extent>): string => {
   const greatest = (of: (extent: Extent) => number) => Math.max(of(restored), ...seen.map(of))
   const total =
-    seen.length === 0
+    // Nobody knows yet how many versions one of the earlier package has when it is adopted.
+    seen.length === 0 || schema.kind !== 'ours'
       ? Number.MAX_SAFE_INTEGER
       : Math.max(
           restored.total + 1,
@@ -98,7 +99,7 @@ const replace = (
   file: string,
   draft: string,
   kept: string,
-  { extent }: Checked,
+  checked: Checked,
 ): Omit<Restored, keyof Checked> => {
   const old = claim(file)
   try {
@@ -107,7 +108,9 @@ const replace = (
     const seen = [lastSeen(file), old.extent].filter((extent) => extent !== undefined)
     if (existed) resemble(draft, file, { owner: true })
     syncFile(draft)
-    writeNote(note, noteFor(extent, seen), draft)
+    writeNote(note, noteFor(checked, seen), draft)
+    // Windows renames nothing that is open.
+    if (process.platform === 'win32') old.release()
     if (existed) keep(file, kept)
     // The new file must not meet the old one's journals. Those of a file that cannot be read are a part of it.
     for (const suffix of ['-wal', '-journal'])
@@ -138,6 +141,9 @@ const ofFiles = <A>(body: () => A): Effect.Effect<A, BackupRefused | StorageErro
     }
   })
 
+/** All else here is one step after the other, in which no signal is heard. */
+const heedSignals = Effect.sleep('10 millis')
+
 /**
  * Restores `backup` as `file`, which must be no link. `stamp` is a part of the name under which the old database is kept.
  */
@@ -162,7 +168,9 @@ export const restoreBackup = (
     }),
     () =>
       Effect.gen(function* () {
+        yield* heedSignals
         const checked = yield* checkCopy(draft, backup)
+        yield* heedSignals
         // The check takes its time; a server may have started meanwhile.
         const replaced = yield* ofFiles(() => {
           free(file, '')

@@ -4,7 +4,7 @@
  * Whatever comes in goes through the gateway with the stamps it had, so that a second import changes nothing and last writer wins
  * decides against what is there.
  */
-import { Data, Effect } from 'effect'
+import { Data, Effect, type Scope } from 'effect'
 import { checkOp } from '../../services/opRules.js'
 import { limits, type PendingOp, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { InvalidOp, OpConflict } from '../../services/SyncErrors.js'
@@ -194,10 +194,12 @@ export const importLines = <E, R>(
   chunks: AsyncIterable<Uint8Array>,
   chooseWorkspace: (header: ExportHeader) => Effect.Effect<string, E, R>,
   onRows: (done: number, of: number) => void,
-): Effect.Effect<ImportReport, BadLine | GatewayError | E, SyncGateway | R> =>
+): Effect.Effect<ImportReport, BadLine | GatewayError | E, SyncGateway | Exclude<R, Scope.Scope>> =>
   Effect.gen(function* () {
     const gateway = yield* SyncGateway
     const lines = readLines(chunks)
+    // A producer that goes on after an error would keep the process alive.
+    yield* Effect.addFinalizer(() => Effect.sync(() => void lines.return(undefined).catch(() => {})))
     const next = Effect.tryPromise({
       try: () => lines.next(),
       catch: (error) => {
@@ -260,4 +262,4 @@ export const importLines = <E, R>(
         why: `is missing: the export ends after ${rows} of ${header.rows} records`,
       })
     return { workspaceId, rows, ...tally }
-  })
+  }).pipe(Effect.scoped)
