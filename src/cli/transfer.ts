@@ -151,11 +151,16 @@ export const importCommand = Command.make(
       ).pipe(
         Effect.mapError((error) => (error instanceof BadLine ? failed(`${name}, ${error.message}`) : error)),
       )
-      const { workspaceId, rows, applied, older, known, conflicts } = report
+      const { workspaceId, rows, applied, older, known, conflicts, leftOut, leftOutCount } = report
       yield* say(
         `${countText(rows, 'record')} into workspace ${workspaceId}: ${applied.toLocaleString('en')} applied, ` +
           `${known.toLocaleString('en')} known already, ${older.toLocaleString('en')} not newer than what is there`,
       )
+      for (const { line, why } of leftOut) yield* remark(`${name}, line ${line}: left out, ${why}`)
+      if (leftOutCount > 0 && conflicts.length === 0)
+        return yield* failed(
+          `${name}: ${countText(leftOutCount, 'record')} left out that no push could bring`,
+        )
       if (conflicts.length > 0)
         return yield* failed(
           `${name}, line ${conflicts[0]}: the op id is taken by other content (${countText(conflicts.length, 'such record')} left out)`,

@@ -280,6 +280,37 @@ describe('an import', () => {
     expect((await run(database, ['import', join(folder, 'none.ndjson')])).code).toBe(2)
   })
 
+  it('leaves out the records that no push could bring, says which, and takes the rest', async () => {
+    const database = fresh('left-out')
+    await makeWorkspace(database)
+    const input = [
+      header(5),
+      record(0),
+      record(1, { payload: { _id: 'x' } }),
+      record(2, { payload: { id: 'other' } }),
+      record(3, { payload: { text: 'x'.repeat(300_000) } }),
+      record(4),
+    ].join('\n')
+    const { code, stdout, errors } = await feed(database, ['import', '--new', '-'], input)
+    expect(stdout).toContain('2 records into workspace w1: 2 applied')
+    expect(code).toBe(1)
+    expect(errors.map((line) => /line \d+: left out|3 records left out/.exec(line)?.[0])).toEqual([
+      'line 3: left out',
+      'line 4: left out',
+      'line 5: left out',
+      '3 records left out',
+    ])
+  })
+
+  it('that fails ends while its producer goes on', async () => {
+    const database = fresh('endless')
+    await makeWorkspace(database)
+    const { child, ended } = start(database, ['import', '--new', '-'])
+    child.stdin.on('error', () => {})
+    child.stdin.write([header(3), record(0), '{', ''].join('\n'))
+    expect((await ended).code).toBe(1)
+  })
+
   it('tells of an op id that is taken by other content, and takes the rest', async () => {
     const database = fresh('conflict')
     await makeWorkspace(database)

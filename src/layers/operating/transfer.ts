@@ -7,7 +7,7 @@
 import { Data, Effect, type Scope } from 'effect'
 import { checkOp } from '../../services/opRules.js'
 import { limits, type PendingOp, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
-import { InvalidOp, OpConflict } from '../../services/SyncErrors.js'
+import { InvalidOp, OpConflict, type OpRule } from '../../services/SyncErrors.js'
 import { type GatewayError, OpAccepted, SyncGateway } from '../../services/SyncGateway.js'
 import type { Connection } from '../connection.js'
 import { perTable } from '../pushSql.js'
@@ -158,8 +158,24 @@ interface NumberedOp {
   readonly op: PendingOp
 }
 
+/** A record that no workspace can take, as an adopted one may be. */
+export interface LeftOut {
+  readonly line: number
+  readonly why: string
+}
+
+/** What adoption keeps although a push would be refused for it. */
+const adoptedFaults: ReadonlySet<OpRule> = new Set<OpRule>([
+  'pk',
+  'payload-not-json',
+  'payload-too-deep',
+  'payload-too-large',
+  'payload-key-mismatch',
+  'payload-reserved-field',
+])
+
 /** A payload may name its workspace; it goes where the record goes. */
-const toOp = (line: Line, from: string, to: string): NumberedOp => {
+const toOp = (line: Line, from: string, to: string): NumberedOp | LeftOut => {
   const { table, pk, stamp, payload } = parse(line)
   const moved =
     from !== to && isObject(payload) && payload.workspace_id === from
@@ -167,8 +183,9 @@ const toOp = (line: Line, from: string, to: string): NumberedOp => {
       : payload
   const op = { tableName: table, operation: 'put', pk, payload: moved, stamp } as PendingOp
   const checked = checkOp(to, undefined, op)
-  if (checked instanceof InvalidOp) throw new BadLine({ line: line.number, why: checked.message })
-  return { line: line.number, op }
+  if (!(checked instanceof InvalidOp)) return { line: line.number, op }
+  if (adoptedFaults.has(checked.rule)) return { line: line.number, why: checked.message }
+  throw new BadLine({ line: line.number, why: checked.message })
 }
 
 export interface ImportReport {
@@ -182,7 +199,12 @@ export interface ImportReport {
   readonly known: number
   /** Lines whose op id is taken by other content. */
   readonly conflicts: ReadonlyArray<number>
+  /** The first few, and how many in all. */
+  readonly leftOut: ReadonlyArray<LeftOut>
+  readonly leftOutCount: number
 }
+
+const shownLeftOut = 5
 
 type Tally = { -readonly [K in 'applied' | 'older' | 'known']: number } & { conflicts: Array<number> }
 
@@ -237,6 +259,8 @@ export const importLines = <E, R>(
         onRows(rows, header.rows)
       })
 
+    const leftOut: Array<LeftOut> = []
+    let leftOutCount = 0
     let batch: Array<NumberedOp> = []
     let size = 0
     let last = 1
@@ -245,9 +269,12 @@ export const importLines = <E, R>(
       if (read.done) break
       const line = read.value
       last = line.number
-      batch.push(yield* orBad(() => toOp(line, header.workspace.id, workspaceId)))
-      size += line.text.length
-      if (rows + batch.length > header.rows)
+      const record = yield* orBad(() => toOp(line, header.workspace.id, workspaceId))
+      if ('op' in record) {
+        batch.push(record)
+        size += line.text.length
+      } else if (++leftOutCount <= shownLeftOut) leftOut.push(record)
+      if (rows + leftOutCount + batch.length > header.rows)
         return yield* new BadLine({ line: last, why: `is one more than the ${header.rows} of the header` })
       if (batch.length === limits.batch || size > limits.pageBytes) {
         yield* push(batch)
@@ -256,10 +283,10 @@ export const importLines = <E, R>(
       }
     }
     yield* push(batch)
-    if (rows < header.rows)
+    if (rows + leftOutCount < header.rows)
       return yield* new BadLine({
         line: last + 1,
-        why: `is missing: the export ends after ${rows} of ${header.rows} records`,
+        why: `is missing: the export ends after ${rows + leftOutCount} of ${header.rows} records`,
       })
-    return { workspaceId, rows, ...tally }
+    return { workspaceId, rows, ...tally, leftOut, leftOutCount }
   }).pipe(Effect.scoped)
