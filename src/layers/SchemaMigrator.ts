@@ -12,7 +12,6 @@ import { migrations } from '../../migrations/index.js'
 import { ProviderConfig } from '../services/ProviderConfig.js'
 import { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
 import { DatabaseOpenError, type StorageError } from '../services/StorageError.js'
-import { syncedTables } from '../services/SyncDomain.js'
 import { prepareFile, settledSize } from './databaseFile.js'
 import { beginNote } from './leap.js'
 import {
@@ -22,6 +21,7 @@ import {
   newestApplied,
   newestKnown,
   refuseNewer,
+  requiredTables,
 } from './schemaVersion.js'
 import { isStorageFault, openError, rootMessage, toStorageError } from './sqliteErrors.js'
 
@@ -35,19 +35,6 @@ export class SchemaImage extends Context.Tag('or3-provider-sqlite/SchemaImage')<
   SchemaImage,
   Uint8Array | undefined
 >() {}
-
-const requiredTables = [
-  'users',
-  'auth_accounts',
-  'workspaces',
-  'workspace_members',
-  'server_version_counter',
-  'change_log',
-  'trimmed_ops',
-  'device_cursors',
-  'tombstones',
-  ...syncedTables.map((table) => `s_${table}`),
-]
 
 /** A full disk and the like are no fault of the migration: the same start may succeed later. */
 const migrationFailed = (error: Migrator.MigrationError) =>

@@ -6,6 +6,7 @@ import type { SqlError } from '@effect/sql/SqlError'
 import { Effect } from 'effect'
 import { migrations } from '../../migrations/index.js'
 import { SchemaError, type SchemaVersion } from '../services/SchemaMigrator.js'
+import { syncedTables } from '../services/SyncDomain.js'
 
 /** All rows of one statement. */
 export const all = <Row>(
@@ -56,3 +57,17 @@ export const refuseNewer = (connection: Connection): Effect.Effect<SchemaVersion
         }),
     ),
   )
+
+/** Every table of ours but the migrator's. */
+export const requiredTables: ReadonlyArray<string> = [
+  'users',
+  'auth_accounts',
+  'workspaces',
+  'workspace_members',
+  'server_version_counter',
+  'change_log',
+  'trimmed_ops',
+  'device_cursors',
+  'tombstones',
+  ...syncedTables.map((table) => `s_${table}`),
+]

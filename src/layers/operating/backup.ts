@@ -127,8 +127,9 @@ export const companions = ['-wal', '-shm', '-journal'] as const
 export const publish = (draft: string, target: string, mayReplace: boolean): void => {
   syncFile(draft)
   if (mayReplace) {
-    renameSync(draft, target)
+    // Before, not after: SQLite would take another file's log for a part of this one.
     for (const suffix of companions) rmSync(target + suffix, { force: true })
+    renameSync(draft, target)
   } else {
     linkOrRename(draft, target)
   }

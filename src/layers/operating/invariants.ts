@@ -12,6 +12,7 @@ import { limits, type SyncedTable, syncedTables } from '../../services/SyncDomai
 import { makeConnection } from '../connection.js'
 import { attempt } from './observer.js'
 import { unbornWorkspace } from '../position.js'
+import { requiredTables } from '../schemaVersion.js'
 import { objectsOf, type SchemaObjects } from './schemaState.js'
 
 /** A rule that does not hold, with the first few that break it. */
@@ -51,20 +52,6 @@ const withoutCounter = (table: string) =>
   `SELECT '${table}' AS "in", workspace_id FROM (SELECT DISTINCT workspace_id FROM ${table})
    WHERE workspace_id NOT IN (SELECT workspace_id FROM server_version_counter)`
 
-/** An adopted file has other tables too, of the earlier package's features; what those refer to is theirs. */
-const ownTables = [
-  'users',
-  'auth_accounts',
-  'workspaces',
-  'workspace_members',
-  'server_version_counter',
-  'change_log',
-  'trimmed_ops',
-  'device_cursors',
-  'tombstones',
-  ...syncedTables.map((table) => `s_${table}`),
-]
-
 /** Whether the file was adopted from the earlier package, whose list of migrations stays in it. */
 const isAdopted = `EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'kysely_migration')`
 
@@ -76,9 +63,10 @@ export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
   ],
   [
     'foreign keys lead to a row',
-    // Table by table: one of another program may refer to what can be no parent, which fails the pragma as a whole.
+    // Of our own tables: those of the earlier package's other features are theirs. Table by table, since one that refers to
+    // what can be no parent fails the pragma as a whole.
     `SELECT f."table", f.rowid AS "row", f.parent FROM sqlite_schema AS s, pragma_foreign_key_check(s.name) AS f
-     WHERE s.type = 'table' AND s.name IN (${ownTables.map((table) => `'${table}'`).join(', ')})`,
+     WHERE s.type = 'table' AND s.name IN (${requiredTables.map((table) => `'${table}'`).join(', ')})`,
   ],
   [
     'a counter holds a high watermark, a floor below it and a whole epoch of clocks',
