@@ -6,7 +6,19 @@
  * database there is nothing to do.
  */
 import { Clock, Effect, FiberRef, HashMap } from 'effect'
-import { aside, count, deviceId, integer, isId, legacyTables, rows, run, text } from './legacy/common.js'
+import {
+  aside,
+  count,
+  deviceId,
+  integer,
+  isId,
+  isKeptAsText,
+  legacyTables,
+  rows,
+  run,
+  syncedTables,
+  text,
+} from './legacy/common.js'
 import { adoptLog } from './legacy/log.js'
 import { adoptPeople } from './legacy/people.js'
 import { adoptRows, adoptTombstones } from './legacy/rows.js'
@@ -41,6 +53,22 @@ const list = (numbers: Readonly<Record<string, number>>) =>
     .map(([what, n]) => `${what}: ${n}`)
     .join(', ')
 
+/** Records that no device could read as they were, some of them by name. */
+const unreadable = syncedTables
+  .map((table) => `SELECT '${table}/' || pk AS record FROM s_${table} WHERE ${isKeptAsText('data_json')}`)
+  .join(' UNION ALL ')
+
+const tellUnreadable = Effect.gen(function* () {
+  const some = yield* rows<{ record: string }>(`${unreadable} LIMIT 5`)
+  if (some.length === 0) return
+  const number = yield* count(`(${unreadable})`)
+  yield* Effect.logWarning(
+    `adopting the earlier database: ${number} records are not JSON, or nest too deep, and are kept as {"legacy_text": …}: ` +
+      some.map(({ record }) => record).join(', ') +
+      (number > some.length ? ', …' : ''),
+  )
+})
+
 const adopt = (tables: ReadonlySet<string>) =>
   Effect.gen(function* () {
     const started = yield* Clock.currentTimeMillis
@@ -57,8 +85,9 @@ const adopt = (tables: ReadonlySet<string>) =>
     let [records, unnamed] = [0, 0]
     for (const table of legacyTables.filter((name) => name.startsWith('s_'))) {
       records += yield* count(table)
-      unnamed += yield* count(`${table} WHERE op_id GLOB 'legacy:*'`)
+      unnamed += yield* count(`${table} WHERE op_id GLOB 'legacy:*' OR op_id GLOB '~legacy:*'`)
     }
+    yield* tellUnreadable
 
     for (const table of tables) yield* run(`DROP TABLE ${aside(table)}`)
     yield* run(`DROP TABLE temp.${marker}`)

@@ -6,9 +6,11 @@
 import init from './001_init.js'
 import syncTables from './002_sync_tables.js'
 import adoptLegacy from './003_adopt_legacy.js'
+import offsets from './004_offsets.js'
 
 export const migrations = {
   '001_init': init,
   '002_sync_tables': syncTables,
   '003_adopt_legacy': adoptLegacy,
+  '004_offsets': offsets,
 } as const

@@ -83,8 +83,11 @@ const ascii = (x: string, whenEmpty: string) =>
   `CASE WHEN ${isAscii(x)} THEN ${x} WHEN octet_length(coalesce(${x}, '')) = 0 THEN '${whenEmpty}'
     ELSE '!' || substr(hex(${x}), 1, 255) END`
 
-/** The lowest reading there is stands for a missing one. */
-export const hlc = (x: string) => ascii(x, '000000000:000:00000000')
+/** Release 006 of the earlier package wrote `legacy:…` where it had no reading; one of a device never begins so. */
+export const isReading = (x: string) => `(coalesce(${x}, '') <> '' AND ${x} NOT GLOB 'legacy:*')`
+
+/** The lowest reading there is stands for an unknown one. */
+export const hlc = (x: string) => `iif(${isReading(x)}, ${ascii(x, '')}, '000000000:000:00000000')`
 
 export const deviceId = (x: string) => ascii(x, 'legacy')
 
@@ -95,6 +98,9 @@ export const loggedOpId = (x: string, rowid: string) =>
 /** The op id of a row or tombstone; empty where it is unknown. One that was back-filled says nothing. */
 export const knownOpId = (x: string) => `iif(${isAscii(x)} AND ${x} NOT GLOB 'legacy:*', ${x}, '')`
 
+/** The op id, until it is given one, of a row that is to win over the log entries it ties with: greater than any other. */
+export const tied = '~'
+
 /** Unique within a workspace, since a synthetic id must not pass for another op's. */
 export const syntheticOpId = (table: SyncedTable) =>
   `iif(${isAscii('pk')} AND length(pk) <= 200, 'legacy:${table}:' || pk, 'legacy:${table}#' || rowid)`
@@ -104,6 +110,9 @@ export const payload = (x: string, isPut: string) =>
   `CASE WHEN ${x} IS NULL OR (json_valid(${text(x)}) AND json_type(${text(x)}) = 'null') THEN iif(${isPut}, '{}', NULL)
     WHEN json_valid(${text(x)}) THEN ${text(x)}
     ELSE json_object('legacy_text', ${text(x)}) END`
+
+/** What `payload` makes of what is no JSON, or nests deeper than SQLite reads. */
+export const isKeptAsText = (x: string) => `${x} GLOB '{"legacy_text":*'`
 
 /** Whose notification a payload says it is; the payload is JSON. */
 export const payloadOwner = (x: string) =>

@@ -7,6 +7,7 @@
 import { Effect } from 'effect'
 import {
   aside,
+  count,
   deviceId,
   hlc,
   integer,
@@ -19,6 +20,7 @@ import {
   type SyncedTable,
   syncedTables,
   text,
+  tied,
 } from './common.js'
 
 const legacyLog = aside('change_log')
@@ -52,6 +54,38 @@ const copyEntries = `
   ORDER BY e.key
   ON CONFLICT (workspace_id, op_id) DO NOTHING`
 
+/** Whether a row shows what an entry of the same clock and reading says. */
+const shows = (row: string, entry: string) =>
+  `(${row}.deleted = (${entry}.op = 'delete') AND (${row}.deleted OR json(${row}.data_json) = json(${entry}.payload_json)))`
+
+const ties = (row: string, entry: string) => `(${entry}.clock, ${entry}.hlc) = (${row}.clock, ${row}.hlc)`
+
+/**
+ * Of ops with the same clock and reading, the earlier package kept the one that came first, and later that of the greater op id.
+ * Which of them a row shows, only the row tells if its entry is gone. So it stays as it is, above those that are left.
+ */
+const keepTied = (table: SyncedTable) => `
+  UPDATE s_${table} AS s SET op_id = '${tied}'
+  FROM change_log AS l
+  WHERE l.rowid > ? AND l.table_name = '${table}' AND s.workspace_id = l.workspace_id AND s.pk = l.pk
+    AND s.server_version < 0 AND ${ties('s', 'l')} AND l.op_id > s.op_id AND NOT ${shows('s', 'l')}`
+
+/** Where the entry that a row shows came later, the log has all that tie, and the greatest op id decides as in any log. */
+const untie = (table: SyncedTable) => {
+  const owner = table === 'notifications'
+  return `
+    UPDATE s_${table} AS s SET
+      data_json = g.payload_json, op_id = g.op_id, device_id = g.device_id, server_version = g.server_version,
+      deleted = g.op = 'delete' ${owner ? `, user_id = iif(g.op = 'put', ${payloadOwner('g.payload_json')}, s.user_id)` : ''}
+    FROM (
+      SELECT l.*, max(l.op_id), sum(${shows('r', 'l')}) > 0 AS shown
+      FROM s_${table} AS r CROSS JOIN change_log AS l
+        ON l.workspace_id = r.workspace_id AND l.table_name = '${table}' AND l.pk = r.pk AND ${ties('r', 'l')}
+      WHERE r.op_id = '${tied}' GROUP BY l.workspace_id, l.pk
+    ) AS g
+    WHERE g.shown AND s.workspace_id = g.workspace_id AND s.pk = g.pk`
+}
+
 /**
  * The entry of the row's own revision wins over the row: it has the version. A row's creation is older than the log.
  */
@@ -72,7 +106,7 @@ const materialize = (table: SyncedTable) => {
     WHERE (excluded.clock, excluded.hlc, excluded.op_id) >= (s_${table}.clock, s_${table}.hlc, s_${table}.op_id)`
 }
 
-const materializeAll = syncedTables.map(materialize)
+const materializeAll = syncedTables.flatMap((table) => [keepTied(table), materialize(table)])
 
 const inThousands = (n: number) => n.toLocaleString('en-US')
 
@@ -85,7 +119,12 @@ export const adoptLog = (total: number) =>
     for (;;) {
       const entries = yield* rows<Entry>(nextEntries, position)
       const final = entries.at(-1)
-      if (final === undefined) return adopted
+      if (final === undefined) {
+        for (const table of syncedTables) {
+          if ((yield* count(`s_${table} WHERE op_id = '${tied}'`)) > 0) yield* run(untie(table))
+        }
+        return adopted
+      }
       const places = entries.map((entry) => {
         if (entry.workspace_id !== workspaceId) [workspaceId, last] = [entry.workspace_id, 0]
         last = Math.max(entry.server_version, last + 1)

@@ -14,6 +14,7 @@ import {
   hlc,
   integer,
   isId,
+  isReading,
   knownOpId,
   payload,
   payloadOwner,
@@ -54,11 +55,11 @@ const base36 = (millis: string) =>
 const tombstoneOffset = 2 ** 50
 
 /**
- * A tombstone without hlc is compared by its clock. Where it wins, it is given the last reading of its second, in the form
+ * A tombstone without a reading is compared by its clock: a row of that clock was written by whoever won. Where it wins, it is given the last reading of its second, in the form
  * that clients write: nothing older can pass it, and nothing newer is kept out.
  */
 const bury = (table: SyncedTable, columns: ReadonlySet<string>) => {
-  const [deletedAt, known] = [integer('deleted_at'), columns.has('hlc') ? `coalesce(hlc, '') <> ''` : '0']
+  const [deletedAt, known] = [integer('deleted_at'), columns.has('hlc') ? isReading('hlc') : '0']
   const inTime = `${base36(`(${deletedAt} * 1000 + 999)`)} || ':zzz:zzzzzzzz'`
   const reading = columns.has('hlc') ? `iif(${known}, ${hlc('hlc')}, ${inTime})` : inTime
   return `

@@ -13,7 +13,7 @@ import { aside, count, legacyTables, rows, run } from './common.js'
 export const marker = 'set_aside'
 
 /** The earlier package recorded its migrations through Kysely. */
-const isLegacy = Effect.gen(function* () {
+export const isLegacy = Effect.gen(function* () {
   const history = yield* rows(
     `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'kysely_migration'`,
   )

@@ -1,10 +1,13 @@
 /**
  * Gives every adopted row a version that pulls reach, then derives the tombstones.
  *
- * Below the first entry that is left of the log, the rows stand for what was trimmed. So a row without an entry gets a version
- * there, as long as there are any: from the top down, the row changed last first. No version is then lower than the row's true
- * one, and a device that had not seen the row still will. Rows for which no version is left, for instance because
- * nothing was ever trimmed, get an entry of their own at the end of the log.
+ * What is certain of a version: that of a row whose entry is in the log. Of another row nothing is. `updated_at` counts in
+ * seconds of a clock that may have gone back; rowids follow a record's creation; a trimmed entry can have stood between two that
+ * are left, and so can the number of an op that was refused; a device need not have reported how far it got. So a device at any
+ * cursor may lack such a row, and the row must come above them all. Below the first entry that is left of the log, where the rows
+ * stand for what was trimmed, it gets any version that is free, those changed last the highest; and `004_offsets` then lifts
+ * all versions of such a workspace above every cursor. Rows for which no version is left there, for instance because
+ * nothing was ever trimmed, get an entry of their own at the end of the log, which is above every cursor as it is.
  */
 import { Effect } from 'effect'
 import {
@@ -18,6 +21,7 @@ import {
   syncedTables,
   syntheticOpId,
   text,
+  tied,
 } from './common.js'
 
 const union = (branch: (table: SyncedTable) => string) => syncedTables.map(branch).join(' UNION ALL ')
@@ -61,7 +65,8 @@ const place = `
 
 const perTable = (table: SyncedTable) => ({
   name: `
-    UPDATE s_${table} SET op_id = ${syntheticOpId(table)} WHERE server_version < 0 AND (op_id = '' OR EXISTS (
+    UPDATE s_${table} SET op_id = iif(op_id = '${tied}', '${tied}', '') || ${syntheticOpId(table)}
+    WHERE server_version < 0 AND (op_id IN ('', '${tied}') OR EXISTS (
       SELECT 1 FROM change_log AS l WHERE l.workspace_id = s_${table}.workspace_id AND l.op_id = s_${table}.op_id))`,
 
   setVersions: `

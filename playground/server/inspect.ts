@@ -11,7 +11,11 @@ import type { LogEntry, Row, ServerView, Tombstone } from '../shared/view'
 const tables = ['threads', 'messages', 'projects', 'posts', 'kv', 'file_meta', 'notifications']
 const limit = 50
 
-const recorded = `pk, server_version AS version, clock, hlc, op_id AS opId`
+/** What leaps after a restored backup have added to what is stored. */
+const offset = (column: string) =>
+  `(SELECT ${column} FROM server_version_counter WHERE workspace_id = @workspaceId)`
+const recorded = `pk, server_version + ${offset('version_offset')} AS version, clock + ${offset('clock_offset')} AS clock,
+  hlc, op_id AS opId`
 
 /** Notifications are their user's business, other members' eyes included. */
 const payloadOf = (table: string, column: string) =>
@@ -25,7 +29,8 @@ const allRows = tables.map(rowsOf).join(' UNION ALL ')
 
 const sql = {
   counter: `
-    SELECT value AS version, trimmed_version AS floor FROM server_version_counter WHERE workspace_id = @workspaceId`,
+    SELECT value + version_offset AS version, trimmed_version + version_offset AS floor
+    FROM server_version_counter WHERE workspace_id = @workspaceId`,
   counts: `
     SELECT
       (SELECT count(*) FROM change_log WHERE workspace_id = @workspaceId) AS log,

@@ -8,6 +8,7 @@ import { Clock, Context, Deferred, Effect, Either, FiberId, Layer, Schedule } fr
 import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
 import { DatabaseOpenError, StorageError } from '../services/StorageError.js'
 import { type Connection, makeConnection, transaction } from './connection.js'
+import { mendEmptiedLogs } from './emptiedLog.js'
 import { leapIfRestored, noteExtent } from './leap.js'
 import { SchemaImage } from './SchemaMigrator.js'
 import { epochSeconds } from './time.js'
@@ -133,14 +134,21 @@ const restored = 'the database seems to be a restored backup: all devices will p
 /** How often it is noted how many versions the database has. */
 const noteMillis = 1_000
 
+const tampered = (workspaces: number) =>
+  `another program has trimmed the log of ${workspaces} workspaces: their rows stand for it, and each device pulls them anew`
+
 /** Recognises a restored backup, and from then on notes what the next start needs to recognise one. */
 const watchExtent = (connection: Connection, dbPath: string) =>
   Effect.gen(function* () {
     const now = yield* epochSeconds
-    const leapt = yield* Effect.try({
-      try: () => leapIfRestored(connection, dbPath, now),
+    const { leapt, mended } = yield* Effect.try({
+      try: () => ({
+        mended: mendEmptiedLogs(connection, now),
+        leapt: leapIfRestored(connection, dbPath, now),
+      }),
       catch: openError(dbPath),
     })
+    if (mended > 0) yield* Effect.logWarning(tampered(mended))
     if (leapt) yield* Effect.logWarning(restored)
     let last: string | undefined
     /** A disk that refuses must not stop a server; the next start then may take its database for an older one. */

@@ -5,6 +5,7 @@ import { Effect, Layer, RcRef, Schedule } from 'effect'
 import { gatewayOf } from '../services/gatewayOf.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { Database } from './Database.js'
+import { limitedWarning } from './logLimit.js'
 import { makeNews, type News } from './news.js'
 import { pull } from './pull.js'
 import { push } from './push.js'
@@ -38,12 +39,15 @@ export const layer: Layer.Layer<SyncGateway, never, Database> = Layer.scoped(
   Effect.gen(function* () {
     const database = yield* Database
     const news = yield* makeNews
+    const warnOfLeap = yield* limitedWarning(
+      (count) => `in the last minute ${count} more workspaces leapt over a device that was ahead`,
+    )
     // Shared by all followers, and there only while there are any.
     const watch = yield* RcRef.make({ acquire: watchOthers(database, news) })
     return gatewayOf(
       {
         push: push(database, news),
-        pull: pull(database, news),
+        pull: pull(database, news, warnOfLeap),
         updateCursor: updateCursor(database),
         gcChangeLog: gcChangeLog(database),
         gcTombstones: gcTombstones(database),

@@ -10,27 +10,20 @@ import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSy
 import { Either } from 'effect'
 import { leapOver } from '../services/epochs.js'
 import * as metrics from '../services/metrics.js'
-import { syncedTables } from '../services/SyncDomain.js'
 import { type Connection, transaction } from './connection.js'
 import { positionOf, unbornWorkspace } from './position.js'
 
 export const leapSql = {
-  rows: [...syncedTables.map((table) => `s_${table}`), 'tombstones'].map(
-    (table) => `
-      UPDATE ${table} SET server_version = server_version + :versions,
-        clock = min(clock + :clocks, ${Number.MAX_SAFE_INTEGER})
-      WHERE workspace_id = :workspaceId`,
-  ),
   workspaces: `SELECT workspace_id AS id FROM server_version_counter WHERE workspace_id <> ?`,
-  /** Log entries keep their versions, now below the floor: they serve to recognise replays until they are trimmed. */
-  counter: `
-    INSERT INTO server_version_counter (workspace_id, value, trimmed_version, leapt_at, clock_base)
-    VALUES (:workspaceId, :version, :version, :now, :clockBase)
+  /** No row of the workspace is touched: rows, tombstones and log rise with the offsets. */
+  rise: `
+    INSERT INTO server_version_counter (workspace_id, value, version_offset, clock_offset, clock_base, leapt_at)
+    VALUES (:workspaceId, 0, :versions, :clocks, :clocks, :now)
     ON CONFLICT (workspace_id) DO UPDATE SET
-      value = excluded.value, trimmed_version = excluded.trimmed_version, leapt_at = excluded.leapt_at,
-      clock_base = excluded.clock_base`,
+      version_offset = version_offset + excluded.version_offset, clock_offset = clock_offset + excluded.clock_offset,
+      clock_base = clock_base + excluded.clock_base, leapt_at = excluded.leapt_at`,
   extent: `
-    SELECT coalesce(sum(value), 0) AS total, coalesce(max(value), 0) AS highest,
+    SELECT coalesce(sum(value + version_offset), 0) AS total, coalesce(max(value + version_offset), 0) AS highest,
       coalesce(max(clock_base), 0) AS clockBase, coalesce(sum(value - trimmed_version), 0) AS logEntries
     FROM server_version_counter`,
 }
@@ -60,13 +53,7 @@ export const leap = (
   const { version, clockBase } = positionOf(connection, workspaceId)
   const versions = leapOver(overVersion, version)
   const clocks = overClocks === undefined ? 0 : leapOver(overClocks, clockBase)
-  for (const sql of leapSql.rows) connection.run(sql, { workspaceId, versions, clocks })
-  connection.run(leapSql.counter, {
-    workspaceId,
-    version: version + versions,
-    clockBase: clockBase + clocks,
-    now,
-  })
+  connection.run(leapSql.rise, { workspaceId, versions, clocks, now })
 }
 
 /** Beside the file itself, whatever links lead to it. */

@@ -1,7 +1,7 @@
 /**
- * Log lines with one prefix, on the console that the host already collects.
+ * Log lines with one prefix, on standard error: standard output is the program's own.
  */
-import { Cause, HashMap, type Layer, Logger, LogLevel } from 'effect'
+import { Cause, HashMap, type Layer, Logger } from 'effect'
 
 const prefix = '[or3-provider-sqlite]'
 
@@ -10,13 +10,10 @@ const text = (message: unknown): string => {
   return parts.map((part) => (typeof part === 'string' ? part : JSON.stringify(part))).join(' ')
 }
 
-const write = Logger.make(({ annotations, cause, logLevel, message }) => {
+const write = Logger.make(({ annotations, cause, message }) => {
   const details = [...HashMap.entries(annotations)].map(([key, value]) => ` ${key}=${String(value)}`).join('')
   const reason = Cause.isEmpty(cause) ? '' : `\n${Cause.pretty(cause)}`
-  const line = `${prefix} ${text(message)}${details}${reason}`
-  if (LogLevel.greaterThanEqual(logLevel, LogLevel.Error)) console.error(line)
-  else if (LogLevel.greaterThanEqual(logLevel, LogLevel.Warning)) console.warn(line)
-  else console.log(line)
+  console.error(`${prefix} ${text(message)}${details}${reason}`)
 })
 
 /** Replaces Effect's default logger. */

@@ -5,7 +5,7 @@
  * So a page is a merge of at most 14 index ranges, each of which SQLite reads no further than the page needs.
  */
 import { Effect, Either } from 'effect'
-import { isFromBeforeRestore } from '../services/epochs.js'
+import { isFromBeforeRestore, shownClock } from '../services/epochs.js'
 import { checkPull, fitsPage } from '../services/requests.js'
 import { type Operation, type SyncChange, type SyncedTable, syncedTables } from '../services/SyncDomain.js'
 import type { GatewayError, PullPage, PullRequest } from '../services/SyncGateway.js'
@@ -13,8 +13,9 @@ import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { leap } from './leap.js'
 import { logEntryColumns, parsePayload } from './logEntry.js'
+import type { LimitedWarning } from './logLimit.js'
 import type { News } from './news.js'
-import { positionOf } from './position.js'
+import { type Position, positionOf } from './position.js'
 import { epochSeconds } from './time.js'
 
 const logColumns = `${logEntryColumns}, op_id`
@@ -63,9 +64,10 @@ type PageRow = readonly [
   opId: string,
 ]
 
-const toChange = (row: PageRow): SyncChange => {
-  const [serverVersion, tableName, pk, op, payloadJson, clock, hlc, deviceId, opId] = row
-  const stamp = { deviceId, opId, hlc, clock }
+const toChange = (row: PageRow, { versionOffset, clockOffset }: Position): SyncChange => {
+  const [version, tableName, pk, op, payloadJson, clock, hlc, deviceId, opId] = row
+  const serverVersion = version + versionOffset
+  const stamp = { deviceId, opId, hlc, clock: shownClock(clock, clockOffset) }
   return payloadJson === null
     ? { serverVersion, tableName, pk, op, stamp }
     : { serverVersion, tableName, pk, op, payload: parsePayload(payloadJson), stamp }
@@ -76,12 +78,15 @@ type CheckedPull = Either.Either.Right<ReturnType<typeof checkPull>>
 /** Reads row by row, so that nothing is read that the page does not hold. */
 const readPage = (checked: CheckedPull, connection: Connection): PullPage => {
   const { workspaceId, userId, cursor, limit, tables } = checked
-  const { version, floor } = positionOf(connection, workspaceId)
-  const rows = connection.each<PageRow>(pullSql.page(tables, cursor < floor), {
+  const position = positionOf(connection, workspaceId)
+  const { version, versionOffset } = position
+  // As they are stored; a cursor from before a leap is below all there is.
+  const [after, floor] = [cursor - versionOffset, position.floor - versionOffset]
+  const rows = connection.each<PageRow>(pullSql.page(tables, after < floor), {
     workspaceId,
-    cursor,
+    cursor: after,
     floor,
-    logCursor: Math.max(cursor, floor),
+    logCursor: Math.max(after, floor),
     wanted: limit + 1,
     userId: userId ?? null,
   })
@@ -92,7 +97,7 @@ const readPage = (checked: CheckedPull, connection: Connection): PullPage => {
     if (!fitsPage(changes.length, bytes, limit)) {
       return { changes, nextCursor: changes.at(-1)!.serverVersion, hasMore: true }
     }
-    changes.push(toChange(row))
+    changes.push(toChange(row, position))
   }
   return { changes, nextCursor: version, hasMore: false }
 }
@@ -113,7 +118,7 @@ const leapFor = (database: Database['Type'], news: News, { workspaceId, cursor }
   )
 
 export const pull =
-  (database: Database['Type'], news: News) =>
+  (database: Database['Type'], news: News, warn: LimitedWarning) =>
   (request: PullRequest): Effect.Effect<PullPage, GatewayError> =>
     Effect.gen(function* () {
       const checked = yield* checkPull(request)
@@ -127,7 +132,7 @@ export const pull =
         const now = yield* epochSeconds
         if (isFromBeforeRestore(cursor, seen, now)) {
           yield* leapFor(database, news, checked, now)
-          yield* Effect.logWarning(
+          yield* warn(
             `a device is ahead of workspace ${workspaceId}, which leaps over it; was a backup restored?`,
           )
         }

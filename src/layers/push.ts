@@ -5,7 +5,7 @@
  * less for small ones, and a batch is by construction what its ops are one by one: each sees those before it.
  */
 import { Effect, Either } from 'effect'
-import { rebasedClock } from '../services/epochs.js'
+import { leapSize, rebasedClock } from '../services/epochs.js'
 import { type CheckedOp, checkOp, sameContent } from '../services/opRules.js'
 import { checkPush } from '../services/requests.js'
 import { InvalidOp, OpConflict, OpForbidden } from '../services/SyncErrors.js'
@@ -22,7 +22,7 @@ import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
 import { contentOf, type LogEntryRow, parsePayload } from './logEntry.js'
 import type { News } from './news.js'
-import { positionOf } from './position.js'
+import { type Position, positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
 import { epochSeconds, letOthersGo } from './time.js'
 
@@ -70,11 +70,11 @@ const checkAll = (workspaceId: string, userId: string | undefined, ops: Readonly
   return slice
 }
 
-/** One batch in its transaction. */
+/** One batch in its transaction. Versions and clocks are those that are stored, but for what an outcome tells. */
 class Batch {
+  private readonly position: Position
   private version: number
   private readonly floor: number
-  private readonly clockBase: number
   /** While the workspace has no tombstone, a put need not look for one to remove. */
   private hasTombstones: boolean
 
@@ -84,38 +84,60 @@ class Batch {
     private readonly userId: string | undefined,
     private readonly now: number,
   ) {
-    const { version, floor, clockBase } = positionOf(connection, workspaceId)
-    this.version = version
-    this.floor = floor
-    this.clockBase = clockBase
+    this.position = positionOf(connection, workspaceId)
+    this.version = this.position.version - this.position.versionOffset
+    this.floor = this.position.floor - this.position.versionOffset
     this.hasTombstones = connection.first(pushSql.hasTombstones, workspaceId) !== undefined
   }
 
   push(checked: ReadonlyArray<Checked>): PushResult {
     const before = this.version
-    const outcomes = checked.map((op) => (isRefused(op) ? op : this.pushOp(this.rebased(op))))
+    const outcomes = checked.map((op) => (isRefused(op) ? op : this.pushOp(this.stored(op))))
     if (this.version > before) {
-      this.connection.run(pushSql.raiseWatermark, this.workspaceId, this.version, this.floor, this.clockBase)
+      const { versionOffset, clockOffset, clockBase } = this.position
+      this.connection.run(
+        pushSql.raiseWatermark,
+        this.workspaceId,
+        this.version,
+        this.floor,
+        versionOffset,
+        clockOffset,
+        clockBase,
+      )
     }
-    return { outcomes, serverVersion: this.version }
+    return { outcomes, serverVersion: this.shown(this.version) }
+  }
+
+  private shown(version: number): number {
+    return version + this.position.versionOffset
   }
 
   private pushOp(op: CheckedOp): OpOutcome {
     return this.knownOutcome(op) ?? (this.mayTouch(op) ? this.accept(op) : new OpForbidden({ opId: op.opId }))
   }
 
-  private rebased<A extends CheckedOp>(op: A): A {
-    return op.clock >= this.clockBase ? op : { ...op, clock: rebasedClock(op.clock, this.clockBase) }
+  /** The op with the clock it is stored under. No workspace has an offset of clocks without a base at least as high. */
+  private stored(op: CheckedOp): CheckedOp {
+    const { clockBase, clockOffset } = this.position
+    return clockBase === 0 ? op : { ...op, clock: rebasedClock(op.clock, clockBase) - clockOffset }
+  }
+
+  /** A device may repeat an op with the clock from before a restored backup, which is whole epochs away. */
+  private isSame(op: CheckedOp, logged: CheckedOp): boolean {
+    if (this.position.clockBase === 0) return sameContent(op, logged)
+    const within = (it: CheckedOp) => ({ ...it, clock: it.clock % leapSize })
+    return sameContent(within(op), within(logged))
   }
 
   /** The outcome of an op whose id is taken, by a logged op or one whose log entry is trimmed. */
   private knownOutcome(op: CheckedOp): OpReplayed | OpConflict | undefined {
     const { opId } = op
-    const answer = (serverVersion: number, same: boolean) =>
-      same ? new OpReplayed({ opId, serverVersion }) : new OpConflict({ opId, serverVersion })
+    const answer = (version: number, same: boolean) => {
+      const serverVersion = this.shown(version)
+      return same ? new OpReplayed({ opId, serverVersion }) : new OpConflict({ opId, serverVersion })
+    }
     const logged = this.connection.first<LogEntryRow>(pushSql.loggedOp, this.workspaceId, opId)
-    if (logged !== undefined)
-      return answer(logged.server_version, sameContent(op, this.rebased(contentOf(opId, logged))))
+    if (logged !== undefined) return answer(logged.server_version, this.isSame(op, contentOf(opId, logged)))
     if (this.floor === 0) return undefined
     const trimmed = this.connection.first<{ server_version: number; content_hash: Buffer }>(
       pushSql.trimmedOp,
@@ -170,13 +192,18 @@ class Batch {
     ]
     if (tableName === 'notifications') row.push(isDelete ? (this.userId ?? null) : op.owner)
     if (connection.run(pushSql.materialize[tableName], ...row) === 0) {
-      return new OpAccepted({ opId, serverVersion: version, applied: false, ...this.winningPayload(op) })
+      return new OpAccepted({
+        opId,
+        serverVersion: this.shown(version),
+        applied: false,
+        ...this.winningPayload(op),
+      })
     }
     if (isDelete) {
       connection.run(pushSql.bury, workspaceId, tableName, pk, clock, hlc, opId, version, now)
       this.hasTombstones = true
     } else if (this.hasTombstones) connection.run(pushSql.revive, workspaceId, tableName, pk)
-    return new OpAccepted({ opId, serverVersion: version, applied: true })
+    return new OpAccepted({ opId, serverVersion: this.shown(version), applied: true })
   }
 
   private winningPayload({ tableName, pk }: CheckedOp): { readonly payload?: unknown } {

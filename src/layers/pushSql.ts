@@ -10,7 +10,8 @@ export const perTable = (text: (table: SyncedTable) => string): Record<SyncedTab
 
 export const pushSql = {
   raiseWatermark: `
-    INSERT INTO server_version_counter (workspace_id, value, trimmed_version, clock_base) VALUES (?, ?, ?, ?)
+    INSERT INTO server_version_counter (workspace_id, value, trimmed_version, version_offset, clock_offset, clock_base)
+    VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (workspace_id) DO UPDATE SET value = excluded.value`,
 
   hasTombstones: `SELECT 1 FROM tombstones WHERE workspace_id = ? LIMIT 1`,

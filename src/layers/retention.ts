@@ -19,6 +19,7 @@ import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
 import { contentOf, logEntryColumns, type LogEntryRow } from './logEntry.js'
+import { positionOf } from './position.js'
 import { perTable } from './pushSql.js'
 import { epochSeconds, letOthersGo } from './time.js'
 
@@ -104,9 +105,12 @@ interface Step {
 const dropStaleCursors = ({ connection, workspaceId, cutoff }: Step) =>
   connection.run(retentionSql.dropStaleCursors, workspaceId, cutoff)
 
-/** What every live cursor has passed; null when there is none. */
-const slowestCursor = ({ connection, workspaceId }: Step) =>
-  connection.first<{ version: number | null }>(retentionSql.slowest, workspaceId)?.version ?? null
+/** What every live cursor has passed, as versions are stored; null when there is none. */
+const slowestCursor = ({ connection, workspaceId }: Step) => {
+  const slowest =
+    connection.first<{ version: number | null }>(retentionSql.slowest, workspaceId)?.version ?? null
+  return slowest === null ? null : slowest - positionOf(connection, workspaceId).versionOffset
+}
 
 /** Runs steps on one workspace, each a transaction. */
 const writer =
@@ -148,8 +152,9 @@ const trimStep = (step: Step) => {
   const last = old.at(-1)
   if (last === undefined) return { removed: 0, done: true }
   connection.run(retentionSql.rememberOps, workspaceId, JSON.stringify(old.map(remembered(step.now))))
-  connection.run(retentionSql.trimLog, workspaceId, last.server_version)
+  // In this order: nothing above the floor can be deleted, see migration 004.
   connection.run(retentionSql.raiseFloor, last.server_version, workspaceId)
+  connection.run(retentionSql.trimLog, workspaceId, last.server_version)
   return { removed: old.length, done: old.length < stepSize }
 }
 

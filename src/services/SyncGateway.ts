@@ -27,8 +27,8 @@
  * stand for them: each row whose winning version lies there comes as one change with its own version and stamp. A device
  * that starts from 0, or comes back after a year, ends where every other device is.
  *
- * **Restored backups.** A workspace whose database is older than its devices leaps: its versions go on in a new epoch, above
- * any cursor, and every device pulls the rows anew. When the server itself noticed the restore, clocks rise too: of the rows,
+ * **Restored backups.** A workspace whose database is older than its devices leaps: all its versions rise to a new epoch, above
+ * any cursor, and every device pulls it anew; a replay is answered with the version that its op has since. When the server itself noticed the restore, clocks rise too: of the rows,
  * and of ops from devices that do not know of it yet. See `epochs.ts`.
  *
  * **Cursors** move forward only. One that is not reported within the retention window holds nothing back and is removed.

@@ -2,8 +2,16 @@
  * What happens to server versions when a database turns out to be older than its devices.
  *
  * After a backup was restored, devices hold cursors beyond the workspace's high watermark, and would never see the changes
- * that get those versions now. So the workspace leaps: its high watermark, its floor and the versions of its rows all rise
- * above any such cursor, by whole epochs. Every device then pulls the rows anew, and last writer wins makes that harmless.
+ * that get those versions now. So the workspace leaps: all its versions rise above any such cursor, by whole epochs. Every
+ * device then pulls the workspace anew, and last writer wins makes that harmless.
+ *
+ * A leap costs the same however much the workspace holds: what is stored stays, and an offset of the workspace is added to
+ * whatever is shown. Cursors are of devices, so they are what was shown.
+ *
+ * **Why a cursor is evidence enough.** A pull names no device, and a report of a cursor comes from whoever may read, as the pull
+ * does; a device that the server has met says no more, since one that came after the backup was made is just as much in need.
+ * So both ways to be wrong were weighed. Not to leap for a real device costs it changes for ever. To leap for a forged cursor
+ * costs one small write, and each device of the workspace one pull of what it has already, at most once a day.
  */
 
 /** The versions of one epoch. A safe integer holds two million. */
@@ -20,12 +28,16 @@ export const leapOver = (seen: number, current: number): number =>
   leapSize *
   (Math.max(Math.floor(seen / leapSize), Math.floor(current / leapSize)) + 1 - Math.floor(current / leapSize))
 
-/** Whether a cursor is ahead of a workspace as only one from before a restored backup is. */
+/**
+ * Whether a cursor is ahead of a workspace as only one from before a restored backup is. A workspace that has stored no version
+ * has nothing that could be missed.
+ */
 export const isFromBeforeRestore = (
   cursor: number,
-  workspace: { readonly version: number; readonly leaptAt: number | null },
+  workspace: { readonly version: number; readonly stored: number; readonly leaptAt: number | null },
   now: number,
 ): boolean =>
+  workspace.stored > 0 &&
   cursor > workspace.version &&
   cursor <= workspace.version + believable * leapSize &&
   (workspace.leaptAt === null || now - workspace.leaptAt >= leapPause)
@@ -38,3 +50,7 @@ export const isFromBeforeRestore = (
  */
 export const rebasedClock = (clock: number, clockBase: number): number =>
   clock >= clockBase ? clock : clockBase + (clock % leapSize)
+
+/** Clocks as devices know them: a safe integer, as theirs are. */
+export const shownClock = (stored: number, clockOffset: number): number =>
+  Math.min(stored + clockOffset, Number.MAX_SAFE_INTEGER)

@@ -80,12 +80,22 @@ const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: stri
     [
       'a floor above the watermark',
       'UPDATE server_version_counter SET trimmed_version = value + 1',
-      'a counter holds a high watermark, a floor below it and a whole epoch of clocks',
+      'a counter holds a high watermark, a floor below it and whole epochs of versions and clocks',
     ],
     [
       'a clock base within an epoch',
       'UPDATE server_version_counter SET clock_base = 7',
-      'a counter holds a high watermark, a floor below it and a whole epoch of clocks',
+      'a counter holds a high watermark, a floor below it and whole epochs of versions and clocks',
+    ],
+    [
+      'an offset within an epoch',
+      'UPDATE server_version_counter SET version_offset = 7',
+      'a counter holds a high watermark, a floor below it and whole epochs of versions and clocks',
+    ],
+    [
+      'clocks that rise further than the base of those that devices send',
+      'UPDATE server_version_counter SET clock_offset = clock_base + 4294967296',
+      'a counter holds a high watermark, a floor below it and whole epochs of versions and clocks',
     ],
     [
       'a row of a workspace without counter',
@@ -94,7 +104,7 @@ const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: stri
     ],
     [
       'an entry missing within the log',
-      `DELETE FROM change_log WHERE op_id = 'new3'`,
+      `DROP TRIGGER change_log_keeps_what_pulls_need; DELETE FROM change_log WHERE op_id = 'new3'`,
       'the log is without gap from above the floor up to the high watermark',
     ],
     [

@@ -13,6 +13,7 @@ import * as SchemaMigratorLayer from '../../src/layers/SchemaMigrator.js'
 import { brokenRules, inspect, makeLargeLegacy, makeLegacy, opened, query } from '../support/adoption.js'
 import type { Shape } from '../support/legacyDatabase.js'
 import { leftovers } from '../support/legacyLeftovers.js'
+import { migrateUpTo } from '../support/earlierRelease.js'
 import { buildForProcesses } from '../support/processes.js'
 import { patience } from '../support/property.js'
 import { temporaryFolder } from '../support/subjects.js'
@@ -130,10 +131,9 @@ describe('a large legacy database', () => {
     `of ${entries} log entries is adopted, with progress in the log`,
     async () => {
       const path = makeLargeLegacy(newFile(), 3, entries)
-      const { code, stdout } = await start(path).outcome
+      const { code, stdout, news: lines } = await start(path).outcome
       expect(code).toBe(0)
       console.log(stdout)
-      const lines = stdout.split('\n').filter((line) => line.startsWith('['))
       const steps = Math.ceil(entries / 100_000) - 1
       const total = entries.toLocaleString('en-US')
       expect(lines.slice(0, -2)).toEqual(
@@ -161,16 +161,46 @@ describe('the line in the log', () => {
     'says what was adopted from version %i, and what had to be mended',
     async (shape: Shape) => {
       const path = makeLegacy(newFile(), shape, leftovers)
-      const { stdout } = await start(path).outcome
-      const [summary, applied] = stdout.split('\n').filter((line) => line.startsWith('['))
+      const { news } = await start(path).outcome
+      const [summary, leap, applied] = news
       const given = shape === 17 ? 10 : 24
       expect(summary?.replace(/in \d+\.\d s/, 'in 0.0 s')).toBe(
         `[or3-provider-sqlite] adopting the earlier database: copied users: 3, workspaces: 3, rows: 38, tombstones: 7, ` +
           `log entries: 18, device cursors: 3 in 0.0 s (users restored: 1, memberships left out: 2, unknown roles made viewer: 1, ` +
           `workspaces given an owner: 1, active workspaces cleared: 1, rows given an op id: ${given})`,
       )
+      expect(leap).toBe(
+        '[or3-provider-sqlite] adopting the earlier database: each device pulls 1 workspaces anew, once',
+      )
       expect(applied).toContain('applied')
       expect(inspect(path, (database) => database.pragma('user_version', { simple: true }))).toBe(0)
     },
   )
+
+  it('names records that are kept as text, the first five of them', async () => {
+    const path = makeLegacy(newFile(), 17, (legacy) => {
+      const deep = `${'['.repeat(1_200)}${']'.repeat(1_200)}`
+      for (let n = 1; n <= 6; n++) legacy.row({ table: 'kv', pk: `deep-${n}` }, { data_json: deep })
+      legacy.row({ pk: 'broken' }, { data_json: '{"a":' })
+      legacy.row({ pk: 'fine', payload: { a: 1 } })
+    })
+    const { news } = await start(path).outcome
+    expect(news[0]).toBe(
+      '[or3-provider-sqlite] adopting the earlier database: 7 records are not JSON, or nest too deep, and are kept as ' +
+        '{"legacy_text": …}: messages/broken, kv/deep-1, kv/deep-2, kv/deep-3, kv/deep-4, …',
+    )
+    expect(news.filter((line) => line.includes('legacy_text'))).toHaveLength(1)
+  })
+
+  it('says how many records 0.1 took for deleted, which nothing can bring back', async () => {
+    const path = makeLegacy(newFile(), 17, (legacy) => legacy.row({ pk: 'a', deleted: true }))
+    await migrateUpTo(path, 3)
+    const database = new Sqlite(path)
+    database.exec(
+      `UPDATE s_messages SET hlc = 'legacy:0', device_id = 'legacy'; UPDATE tombstones SET hlc = 'legacy:0'`,
+    )
+    database.close()
+    const { news } = await start(path).outcome
+    expect(news[0]).toContain('1 records count as deleted because of a mark without a time')
+  })
 })

@@ -84,7 +84,7 @@ describe.each([3, 17] as const)('values of version %i', (shape) => {
           hlc: hlc!,
           device: id!,
         })
-        legacy.row({ pk: `p${version}`, payload: { own: 1 }, id: id!, hlc: hlc!, device: id! })
+        legacy.row({ pk: `p${version}`, payload: {}, id: id!, hlc: hlc!, device: id! })
       }
       legacy.cursor('ö', 2)
       legacy.row({ pk: 'ü'.repeat(90), payload: {}, hlc: '1' })

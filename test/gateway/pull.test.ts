@@ -229,7 +229,7 @@ suite('a cursor from before a restored backup', (subject) => {
       ops: [put({ id: 'old', payload: {} }), put({ id: 'new', clock: 2 }), del({ id: 'newer', clock: 3 })],
     })
     expect(verdicts).toEqual([
-      { kind: 'replay', opId: 'old', version: 1 },
+      { kind: 'replay', opId: 'old', version: serverVersion },
       { kind: 'applied', opId: 'new', version: serverVersion + 1 },
       { kind: 'applied', opId: 'newer', version: serverVersion + 2 },
     ])

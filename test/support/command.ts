@@ -10,7 +10,7 @@ import { afterAll, expect } from 'vitest'
 import { migrations } from '../../migrations/index.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { buildForProcesses, type Outcome, type Started } from './processes.js'
-import { cleanEnv } from './run.js'
+import { cleanEnv, newsIn } from './run.js'
 import { temporaryFolder } from './subjects.js'
 
 /** The names of the migrations, oldest first. */
@@ -78,7 +78,11 @@ export const makeCommand = () => {
     const ended = new Promise<Ended>((resolve, reject) => {
       child.on('error', reject)
       child.on('close', (code, signal) =>
-        resolve({ code, signal, stdout, stderr, errors: stderr.split('\n').slice(0, -1) }),
+        resolve({
+          ...{ code, signal, stdout, stderr },
+          errors: stderr.split('\n').slice(0, -1),
+          news: newsIn(stderr),
+        }),
       )
     })
     return { child, ended }

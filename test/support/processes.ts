@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
+import { faultsIn, newsIn } from './run.js'
 import { temporaryFolder } from './subjects.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -25,7 +26,10 @@ export interface Outcome {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly stdout: string
+  /** Without the news. */
   readonly stderr: string
+  /** The lines in which the library told what it did. */
+  readonly news: ReadonlyArray<string>
 }
 
 export interface Started {
@@ -86,7 +90,9 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     const outcome = new Promise<Outcome>((resolve, reject) => {
       child.on('error', reject)
-      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+      child.on('close', (code, signal) =>
+        resolve({ code, signal, stdout, stderr: faultsIn(stderr), news: newsIn(stderr) }),
+      )
     })
     return {
       outcome,

@@ -17,6 +17,15 @@ export const cleanEnv = (extra: Env = {}): NodeJS.ProcessEnv => ({
   ...extra,
 })
 
+/** Standard error without the lines in which the library tells what it did; what is left is a fault. */
+export const faultsIn = (stderr: string): string => stderr.replaceAll(news, '')
+
+const news = /^\[or3-provider-sqlite\] (applied|adopting|upkeep of) .*\n/gm
+
+/** Those lines. */
+export const newsIn = (stderr: string): ReadonlyArray<string> =>
+  (stderr.match(news) ?? []).map((line) => line.trimEnd())
+
 /** Runs a program to its end and gives its standard output. Fails with all output when it fails. */
 export const run = (
   command: string,

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { builtHost } from './builtHost.js'
-import { cleanEnv, type Env } from './run.js'
+import { cleanEnv, type Env, faultsIn } from './run.js'
 
 export interface Ended {
   readonly code: number | null
@@ -54,7 +54,7 @@ export const start = (command: string, args: ReadonlyArray<string>, options: { c
     child.on('error', reject)
     child.on('close', (code) => {
       running.delete(child)
-      resolve({ code, ...said })
+      resolve({ code, stdout: said.stdout, stderr: faultsIn(said.stderr) })
     })
   })
   return { child, said, ended }

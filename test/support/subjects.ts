@@ -165,22 +165,24 @@ const byKey = (a: { table: string; pk: string }, b: { table: string; pk: string 
 const viewOfSql = (query: (sql: string) => ReadonlyArray<any>, workspaceId: string): WorkspaceView => {
   const where = `workspace_id = '${workspaceId.replaceAll("'", "''")}'`
   const [counter] = query(`SELECT * FROM server_version_counter WHERE ${where}`)
+  const shown = (version: number) => version + (counter?.version_offset ?? 0)
+  const shownClock = (clock: number) => clock + (counter?.clock_offset ?? 0)
   const rows = syncedTables.flatMap((table) =>
     query(`SELECT * FROM s_${table} WHERE ${where}`).map((row) => ({ table, ...row })),
   )
   return {
-    version: counter?.value ?? 0,
-    floor: counter?.trimmed_version ?? 0,
+    version: shown(counter?.value ?? 0),
+    floor: shown(counter?.trimmed_version ?? 0),
     rows: rows
       .map((row) => ({
         table: row.table as string,
         pk: row.pk,
         payload: row.data_json === null ? undefined : JSON.parse(row.data_json),
-        clock: row.clock,
+        clock: shownClock(row.clock),
         hlc: row.hlc,
         opId: row.op_id,
         deviceId: row.device_id,
-        version: row.server_version,
+        version: shown(row.server_version),
         deleted: row.deleted === 1,
       }))
       .sort(byKey),
@@ -188,15 +190,15 @@ const viewOfSql = (query: (sql: string) => ReadonlyArray<any>, workspaceId: stri
       .map((row) => ({
         table: row.table_name,
         pk: row.pk,
-        clock: row.clock,
+        clock: shownClock(row.clock),
         hlc: row.hlc,
         opId: row.op_id,
-        version: row.server_version,
+        version: shown(row.server_version),
       }))
       .sort(byKey),
     logVersions: query(
       `SELECT server_version AS v FROM change_log WHERE ${where} ORDER BY server_version`,
-    ).map((row) => row.v),
+    ).map((row) => shown(row.v)),
     cursors: query(
       `SELECT device_id AS deviceId, last_seen_version AS version FROM device_cursors WHERE ${where} ORDER BY device_id`,
     ),

@@ -58,19 +58,19 @@ const file = { OR3_SQLITE_DB_PATH: '/data/or3.db' }
 
 /** Opens and closes a provider; gives what was printed as well. */
 const opening = async (env: Env) => {
-  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
-  const log = vi.spyOn(console, 'log').mockImplementation(() => {})
+  const said = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const warnings = () =>
+    said.mock.calls.map(([line]) => String(line)).filter((line) => !line.includes('] applied '))
   try {
     const provider = openProvider({ env })
     await provider.workspaceStore.getOrCreateUser({ provider: 'p', providerUserId: 'u' })
     await provider.close()
-    return { error: undefined, warnings: warn.mock.calls.map(([line]) => String(line)) }
+    return { error: undefined, warnings: warnings() }
   } catch (error) {
     if (!(error instanceof ProviderStartupError)) throw error
-    return { error: error.message, warnings: warn.mock.calls.map(([line]) => String(line)) }
+    return { error: error.message, warnings: warnings() }
   } finally {
-    warn.mockRestore()
-    log.mockRestore()
+    said.mockRestore()
   }
 }
 

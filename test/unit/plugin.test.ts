@@ -226,7 +226,7 @@ describe('as a process of its own', () => {
     const path = newFile()
     const { code, stdout, stderr } = await built.run(script, { HOST_CONFIG, OR3_SQLITE_DB_PATH: path })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toContain('registered sqlite sqlite\nclosed')
+    expect(stdout).toBe('registered sqlite sqlite\nclosed\n')
     expect(existsSync(path)).toBe(true)
     expect(existsSync(`${path}-wal`)).toBe(false)
   })
@@ -235,6 +235,7 @@ describe('as a process of its own', () => {
     expect(await built.run(script, { HOST_CONFIG })).toEqual({
       code: 1,
       signal: null,
+      news: [],
       stdout: '',
       stderr:
         '[or3-provider-sqlite] OR3_SQLITE_DB_PATH is not set: give it the path of the database file, such as /data/or3-sync.db\n',
@@ -249,6 +250,7 @@ describe('as a process of its own', () => {
         signal: null,
         stdout: 'registered sqlite sqlite\nclosed\n',
         stderr: '',
+        news: [],
       })
     }
     expect(existsSync(path)).toBe(false)

@@ -83,12 +83,16 @@ const history = (state: WorkspaceState, userId: string | undefined) => {
 
 const leap = (state: WorkspaceState, now: number, cursor: number) => {
   const versions = leapOver(cursor, state.version)
-  for (const [key, row] of state.rows) state.rows.set(key, { ...row, version: row.version + versions })
-  for (const [key, tombstone] of state.tombstones) {
-    state.tombstones.set(key, { ...tombstone, version: tombstone.version + versions })
-  }
+  const risen = <A extends { readonly version: number }>(it: A): A => ({
+    ...it,
+    version: it.version + versions,
+  })
+  for (const [key, row] of state.rows) state.rows.set(key, risen(row))
+  for (const [key, tombstone] of state.tombstones) state.tombstones.set(key, risen(tombstone))
+  state.log = state.log.map(risen)
+  state.trimmed = state.trimmed.map(risen)
   state.version += versions
-  state.floor = state.version
+  state.floor += versions
   state.leaptAt = now
 }
 
@@ -123,7 +127,7 @@ const make = Effect.gen(function* () {
         const { workspaceId, userId, cursor, limit, tables } = yield* checkPull(request)
         const now = yield* epochSeconds
         const state = stateOf(workspaceId)
-        if (isFromBeforeRestore(cursor, state, now)) {
+        if (isFromBeforeRestore(cursor, { ...state, stored: state.version }, now)) {
           leap(state, now, cursor)
           news.announce(workspaceId)
           return { changes: [], nextCursor: cursor, hasMore: false }

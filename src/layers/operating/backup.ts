@@ -13,7 +13,7 @@ import { type Connection, makeConnection } from '../connection.js'
 import { syncFile, syncFolderOf } from './files.js'
 import { type Extent, leapSql } from '../leap.js'
 import { attempt, patienceMillis, pinSnapshot } from './observer.js'
-import { type SchemaState, schemaState } from './schemaState.js'
+import { type SchemaState, schemaState, withOffsetsOf } from './schemaState.js'
 import { isDriverError, rootMessage, toStorageError } from '../sqliteErrors.js'
 
 /** A copy that is not what it should be, or a target that is not to be replaced. One line. */
@@ -74,11 +74,13 @@ const count = (connection: Connection, sql: string) => connection.first<{ count:
 const nothing: Extent = { total: 0, highest: 0, clockBase: 0 }
 
 /** What a database holds; nothing while it has no table for it. */
-export const extentIn = (connection: Connection): Extent =>
-  connection.first(`SELECT 1 FROM sqlite_schema WHERE name = 'server_version_counter'`) === undefined ||
-  schemaState(connection).kind !== 'ours'
+export const extentIn = (connection: Connection): Extent => {
+  const schema = schemaState(connection)
+  return connection.first(`SELECT 1 FROM sqlite_schema WHERE name = 'server_version_counter'`) ===
+    undefined || schema.kind !== 'ours'
     ? nothing
-    : connection.first<Extent>(leapSql.extent)!
+    : connection.first<Extent>(withOffsetsOf(schema, leapSql.extent))!
+}
 
 /**
  * Whether a copy that nobody else uses is a sound database of ours; makes it one file, without a write-ahead log beside it.

@@ -10,7 +10,7 @@ import { type Connection, makeConnection } from '../connection.js'
 import { attempt, pinSnapshot } from './observer.js'
 import { unbornWorkspace } from '../position.js'
 import { perTable } from '../pushSql.js'
-import { type SchemaState, schemaState } from './schemaState.js'
+import { type SchemaState, schemaState, withOffsetsOf } from './schemaState.js'
 import { epochSeconds } from '../time.js'
 
 export interface SlowestDevice {
@@ -32,7 +32,7 @@ export interface WorkspaceStatus {
   readonly logEntries: number
   /** The high watermark. */
   readonly version: number
-  /** Up to here the log is trimmed. */
+  /** Up to here the log is trimmed; 0 while nothing is. */
   readonly floor: number
   /** Seconds. */
   readonly oldestEntryAge: number | null
@@ -60,8 +60,9 @@ const known = `
   FROM workspaces AS w ORDER BY created_at, id`
 
 const positions = `
-  SELECT workspace_id AS id, value AS version, trimmed_version AS floor FROM server_version_counter
-  WHERE workspace_id <> '${unbornWorkspace}' ORDER BY workspace_id`
+  SELECT workspace_id AS id, value + version_offset AS version,
+    iif(trimmed_version = 0, 0, trimmed_version + version_offset) AS floor
+  FROM server_version_counter WHERE workspace_id <> '${unbornWorkspace}' ORDER BY workspace_id`
 
 const logs = `
   SELECT workspace_id AS id, entries, (SELECT created_at FROM change_log AS l
@@ -85,9 +86,15 @@ const hasTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?`
 const byId = <Row extends { readonly id: string }>(rows: ReadonlyArray<Row>) =>
   new Map(rows.map((row) => [row.id, row]))
 
-const workspacesOf = (connection: Connection, now: number): ReadonlyArray<WorkspaceStatus> => {
+const workspacesOf = (
+  connection: Connection,
+  schema: SchemaState,
+  now: number,
+): ReadonlyArray<WorkspaceStatus> => {
   const people = byId(connection.all<{ id: string; name: string; deleted: number; members: number }>(known))
-  const places = byId(connection.all<{ id: string; version: number; floor: number }>(positions))
+  const places = byId(
+    connection.all<{ id: string; version: number; floor: number }>(withOffsetsOf(schema, positions)),
+  )
   const history = byId(connection.all<{ id: string; entries: number; oldest: number | null }>(logs))
   const slowest = byId(
     connection.all<{ id: string; devices: number; deviceId: string; version: number; heardOf: number }>(
@@ -158,7 +165,7 @@ export const inspect = (
         schema,
         pragmas,
         hasNote: existsSync(`${path}-seen`),
-        workspaces: hasTables(schema) ? workspacesOf(connection, now) : [],
+        workspaces: hasTables(schema) ? workspacesOf(connection, schema, now) : [],
       }
     }),
   )

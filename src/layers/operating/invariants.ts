@@ -2,7 +2,8 @@
  * What must hold of every database of ours, as statements that find what breaks it.
  *
  * SQLite does the work, set by set: a log of a million entries is read a few times, and nothing of it is held here. What a leap
- * after a restored backup leaves is in order: entries below the floor keep their versions and clocks, while rows have risen.
+ * after a restored backup left before migration 004 is in order: entries below the floor kept their versions and clocks, while rows
+ * rose. Since then a leap only adds to the offsets of its workspace.
  */
 import type Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
@@ -69,10 +70,13 @@ export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
      WHERE s.type = 'table' AND s.name IN (${requiredTables.map((table) => `'${table}'`).join(', ')})`,
   ],
   [
-    'a counter holds a high watermark, a floor below it and a whole epoch of clocks',
-    `SELECT workspace_id, value, trimmed_version, clock_base FROM server_version_counter
+    'a counter holds a high watermark, a floor below it and whole epochs of versions and clocks',
+    `SELECT workspace_id, value, trimmed_version, version_offset, clock_offset, clock_base FROM server_version_counter
      WHERE NOT (${count('value')} AND ${count('trimmed_version')} AND ${count('clock_base')}
-       AND trimmed_version <= value AND clock_base % ${leapSize} = 0 AND (leapt_at IS NULL OR ${count('leapt_at')}))`,
+       AND ${count('version_offset')} AND ${count('clock_offset')} AND ${count('value + version_offset')}
+       AND trimmed_version <= value AND clock_offset <= clock_base AND clock_base % ${leapSize} = 0
+       AND version_offset % ${leapSize} = 0 AND clock_offset % ${leapSize} = 0
+       AND (leapt_at IS NULL OR ${count('leapt_at')}))`,
   ],
   [
     'what is synced belongs to a workspace with a counter',

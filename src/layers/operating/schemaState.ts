@@ -40,6 +40,10 @@ export const schemaState = (connection: Connection): SchemaState => {
   return { kind, applied: 'none', pending: knownMigrations }
 }
 
+/** A statement for a file that may be from before `004_offsets`: none of its workspaces has an offset then. */
+export const withOffsetsOf = ({ pending }: SchemaState, sql: string): string =>
+  pending.some(({ id }) => id === 4) ? sql.replaceAll('version_offset', '0') : sql
+
 /** What a table, index or trigger is made by, by its name. */
 export type SchemaObjects = ReadonlyMap<string, string>
 

@@ -5,11 +5,13 @@
  * decides against what is there.
  */
 import { Data, Effect, type Scope } from 'effect'
+import { shownClock } from '../../services/epochs.js'
 import { checkOp } from '../../services/opRules.js'
 import { limits, type PendingOp, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { InvalidOp, OpConflict, type OpRule } from '../../services/SyncErrors.js'
 import { type GatewayError, OpAccepted, SyncGateway } from '../../services/SyncGateway.js'
 import type { Connection } from '../connection.js'
+import { positionOf } from '../position.js'
 import { perTable } from '../pushSql.js'
 
 const exportFormat = 'or3-sqlite-workspace'
@@ -48,8 +50,14 @@ interface Row {
 /** The payload's own text, unless that has line breaks, as an adopted one may. */
 const payloadText = (json: string) => (/[\r\n]/.test(json) ? JSON.stringify(JSON.parse(json)) : json)
 
-const lineOf = (table: SyncedTable, { pk, json, clock, hlc, opId, deviceId }: Row) =>
-  `${JSON.stringify({ table, pk, stamp: { deviceId, opId, hlc, clock } }).slice(0, -1)},"payload":${payloadText(json)}}\n`
+const lineOf = (
+  table: SyncedTable,
+  { pk, json, clock: stored, hlc, opId, deviceId }: Row,
+  clockOffset: number,
+) => {
+  const clock = shownClock(stored, clockOffset)
+  return `${JSON.stringify({ table, pk, stamp: { deviceId, opId, hlc, clock } }).slice(0, -1)},"payload":${payloadText(json)}}\n`
+}
 
 export const headerOf = (connection: Connection, workspace: ExportHeader['workspace']): ExportHeader => ({
   workspace,
@@ -66,13 +74,14 @@ export function* exportLines(
 ): Generator<{ readonly text: string; readonly rows: number }> {
   const header = { format: exportFormat, version: exportVersion, workspace, rows }
   yield { text: `${JSON.stringify(header)}\n`, rows: 0 }
+  const { clockOffset } = positionOf(connection, workspace.id)
   let done = 0
   for (const table of syncedTables) {
     for (let after = 0; ;) {
       const found = connection.all<Row>(page[table], workspace.id, after)
       if (found.length === 0) break
       done += found.length
-      yield { text: found.map((row) => lineOf(table, row)).join(''), rows: done }
+      yield { text: found.map((row) => lineOf(table, row, clockOffset)).join(''), rows: done }
       after = found.at(-1)!.version
     }
   }
