@@ -27,7 +27,6 @@ const jsonFile = option('--json')
 const only = option('--only')
 const isWanted = (name) => only === undefined || name.includes(only)
 const print = (line) => process.stdout.write(`${line}\n`)
-console.log = () => {}
 
 const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]
 const figures = (times) => {

@@ -2,6 +2,7 @@
  * Issue 7, point 2: when the database or its disk is full, calls fail with a retryable typed error, nothing is half-written,
  * and the same process goes on when there is space again.
  */
+import { migrations } from '../../migrations/index.js'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
@@ -191,7 +192,9 @@ describe.each(spaces)('with no space left by the $name', ({ name, folder, fill, 
         // Or there was room to migrate, and none for what comes then.
         if (!isAsBefore) {
           late++
-          expect(query(path, 'SELECT count(*) AS n FROM effect_sql_migrations')).toEqual([{ n: 3 }])
+          expect(query(path, 'SELECT count(*) AS n FROM effect_sql_migrations')).toEqual([
+            { n: Object.keys(migrations).length },
+          ])
           expect(brokenRules(path)).toEqual({})
         }
         await open(path).close()

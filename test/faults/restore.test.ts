@@ -6,17 +6,11 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { wins } from '../../src/services/Revision.js'
+import { downgrade } from '../support/earlierRelease.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
 import { type Subject, subjectOnFile, temporaryFolder } from '../support/subjects.js'
-
-/** Leaves a migration pending that changes nothing on a database of ours. */
-const forgetLastMigration = (file: string) => {
-  const database = new Sqlite(file)
-  database.exec('DELETE FROM effect_sql_migrations WHERE migration_id = 3')
-  database.close()
-}
 
 /** A server on a file, which can be backed up while it runs and restored while it does not. */
 const server = async () => {
@@ -36,7 +30,7 @@ const server = async () => {
     restore: async ({ withNote = true, asIfUpgraded = false } = {}) => {
       await subject.close()
       copyFileSync(backup, file)
-      if (asIfUpgraded) forgetLastMigration(file)
+      if (asIfUpgraded) await downgrade(file, 3)
       if (!withNote) rmSync(`${file}-seen`)
       subject = await subjectOnFile(file)
     },
@@ -205,6 +199,57 @@ describe('after the restore of an older backup', () => {
     await host.subject().push({ ...scope(), ops: [put({ clock: 2 }), put({ clock: 3 })] })
     await host.restore({ asIfUpgraded: true })
     expect((await host.subject().view('w1')).version).toBeGreaterThan(2 ** 32)
+    await host.close()
+  })
+
+  it('a file that leapt under 0.1, which raised its rows themselves, is served and leaps again', async () => {
+    const host = await server()
+    const old = put({ pk: 'a', id: 'old', clock: 3, payload: { n: 1 } })
+    await host.subject().push({ ...scope(), ops: [old, put({ pk: 'b', id: 'b', payload: { n: 2 } })] })
+    await host.subject().close()
+    await downgrade(host.file, 3)
+    const database = new Sqlite(host.file)
+    const epoch = 2 ** 32
+    database.exec(`
+      UPDATE s_messages SET server_version = server_version + ${epoch}, clock = clock + ${epoch};
+      UPDATE server_version_counter SET value = value + ${epoch}, trimmed_version = value + ${epoch}, leapt_at = 5,
+        clock_base = ${epoch}`)
+    database.close()
+    writeFileSync(`${host.file}-seen`, `${epoch + 2} ${epoch + 2} ${epoch}\n`)
+    await host.reopen().catch(() => undefined)
+
+    const live = async (cursor: number) => {
+      const device = new Device(`from-${cursor}`)
+      device.cursor = cursor
+      while (await device.pull(host.subject(), 1));
+      return device
+    }
+    expect((await live(2)).live()).toEqual({ 'messages/a': { n: 1 }, 'messages/b': { n: 2 } })
+    // From a device that does not know of the restore yet: a replay, and an edit.
+    const { verdicts } = await host
+      .subject()
+      .push({ ...scope(), ops: [old, put({ pk: 'a', id: 'edit', clock: 4, payload: { n: 3 } })] })
+    expect(verdicts).toEqual([
+      { kind: 'replay', opId: 'old', version: 1 },
+      { kind: 'applied', opId: 'edit', version: epoch + 3 },
+    ])
+    const before = await live(0)
+    expect(before.rows.get('messages/a')).toMatchObject({ clock: epoch + 4, payload: { n: 3 } })
+
+    // And now a restore that this release notices.
+    await host.subject().close()
+    writeFileSync(`${host.file}-seen`, `${epoch + 9} ${epoch + 9} ${epoch}\n`)
+    await host.reopen().catch(() => undefined)
+    const { version, rows } = await host.subject().view('w1')
+    expect(version).toBe(2 * epoch + 3)
+    expect(rows).toMatchObject([{ clock: 2 * epoch + 4 }, { clock: 2 * epoch + 1 }])
+    expect((await live(epoch + 9)).live()).toEqual({ 'messages/a': { n: 3 }, 'messages/b': { n: 2 } })
+    expect(
+      await host.subject().push({
+        ...scope(),
+        ops: [old, put({ pk: 'a', id: 'edit', clock: epoch + 4, payload: { n: 3 } })],
+      }),
+    ).toMatchObject({ verdicts: [{ kind: 'replay' }, { kind: 'replay' }] })
     await host.close()
   })
 
