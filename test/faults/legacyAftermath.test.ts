@@ -4,8 +4,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
+import { Effect } from 'effect'
 import { Kysely, Migrator, SqliteDialect } from 'kysely'
 import { afterAll, describe, expect, it } from 'vitest'
+import { findFaults } from '../../src/layers/operating/invariants.js'
+import { expectedObjects } from '../../src/layers/operating/schemaState.js'
 import { brokenRules, makeLegacy, opened, query } from '../support/adoption.js'
 import { migrateUpTo } from '../support/earlierRelease.js'
 import { type LegacyDatabase, legacyTime, type Shape } from '../support/legacyDatabase.js'
@@ -191,6 +194,9 @@ describe('the earlier package', () => {
     await opened(path, () => {})
     edit(path, (database) => database.exec(`DROP TRIGGER change_log_keeps_what_pulls_need; ${theirGc}`))
     expect(query(path, 'SELECT count(*) AS n FROM change_log')).toEqual([{ n: 6 }])
+    const expected = Effect.runSync(expectedObjects)
+    const faults = edit(path, (database) => Effect.runSync(findFaults(database, expected)))
+    expect(faults.map(({ rule }) => rule)).toContain('a row above the floor is what its log entry says')
     await opened(path, async (subject) => {
       expect(Object.keys(await pulled(subject))).toHaveLength(20)
       // Devices may have passed what was not served.
