@@ -231,6 +231,15 @@ describe('as a process of its own', () => {
     expect(existsSync(`${path}-wal`)).toBe(false)
   })
 
+  it('ends by itself in a program that forgot to close, though upkeep is on its schedule', async () => {
+    const forgetful = `
+      import { openProvider } from './src/nuxt/adapters.js'
+      openProvider()
+      console.log('opened')`
+    const child = built.start(forgetful, { OR3_SQLITE_DB_PATH: newFile() })
+    expect(await child.outcome).toEqual({ code: 0, signal: null, stdout: 'opened\n', stderr: '' })
+  })
+
   it('ends with exit code 1 and one line when the boot fails', async () => {
     expect(await built.run(script, { HOST_CONFIG })).toEqual({
       code: 1,
