@@ -8,7 +8,7 @@ import { rootMessage } from '../layers/sqliteErrors.js'
 import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
-import type { AuthWorkspaceStore, HostEvent, SyncGatewayAdapter } from './host.js'
+import type { AuthWorkspaceStore, HostEvent, MaintenanceAdapter, SyncGatewayAdapter } from './host.js'
 import { prerendering, type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
 import { callerOf } from './session.js'
 
@@ -16,6 +16,7 @@ export type {
   AuthWorkspaceStore,
   HostEvent,
   HostPushResult,
+  MaintenanceAdapter,
   SyncErrorCode,
   SyncGatewayAdapter,
 } from './host.js'
@@ -125,7 +126,10 @@ export const openProvider = ({
   }
   return {
     workspaceStore: workspaceStore(Context.get(context, WorkspaceStore), run),
-    syncGateway: syncGateway(Context.get(context, SyncGateway), run),
+    syncGateway: {
+      ...syncGateway(Context.get(context, SyncGateway), run),
+      ...maintenance(Context.get(context, WorkspaceStore), run),
+    },
     close: () => (closing ??= Promise.allSettled(running).then(() => runtime.dispose())),
   }
 }
@@ -138,7 +142,14 @@ const unwrap = <A>(exit: Exit.Exit<A, ServiceError>): A => {
 
 type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
 
-const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter => {
+const maintenance = (store: WorkspaceStore['Type'], run: Run): MaintenanceAdapter => ({
+  listWorkspaceIds: async () => run(store.listWorkspaceIds),
+})
+
+const syncGateway = (
+  gateway: SyncGateway['Type'],
+  run: Run,
+): Omit<SyncGatewayAdapter, keyof MaintenanceAdapter> => {
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
   const call = <A>(event: HostEvent | undefined, input: A) => {
     const caller = callerOf(event)
@@ -163,6 +174,7 @@ const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter
 
 const workspaceStore = (store: WorkspaceStore['Type'], run: Run): AuthWorkspaceStore => ({
   getOrCreateUser: (identity) => run(store.getOrCreateUser(identity)),
+  getUser: (identity) => run(store.getUser(identity)),
   getOrCreateDefaultWorkspace: (userId) => run(store.getOrCreateDefaultWorkspace(userId)),
   getWorkspaceRole: (membership) => run(store.getWorkspaceRole(membership)),
   listUserWorkspaces: (userId) => run(store.listUserWorkspaces(userId)),

@@ -2,7 +2,14 @@
  * The host's contract, as types: what OR3 Chat calls, with which shapes. The names are the host's.
  */
 import type { PendingOp, SyncChange } from '../services/SyncDomain.js'
-import type { Identity, Role, WorkspaceSummary } from '../services/WorkspaceStore.js'
+import type {
+  DefaultWorkspace,
+  Identity,
+  IdentityKey,
+  Role,
+  UserProfile,
+  WorkspaceSummary,
+} from '../services/WorkspaceStore.js'
 
 /** The part of an h3 event that is read. A test's or a tool's event may have none of it. */
 export interface HostEvent {
@@ -52,7 +59,7 @@ export interface HostPushResult {
  * The host's sync gateway. Calls reject with a `HostError`: 400 for a bad request, 401 for a session of nobody, 403 for another
  * workspace than the session's, 503 for a fault that may pass, 500 for one that stays. An event without session is trusted.
  */
-export interface SyncGatewayAdapter {
+export interface SyncGatewayAdapter extends MaintenanceAdapter {
   /** `sqlite`. */
   readonly id: string
   /** A page of the changes above `cursor`: at most `limit`, 1..1,000, 100 when absent. */
@@ -87,6 +94,12 @@ export interface SyncGatewayAdapter {
   ): Promise<void>
 }
 
+/** What a host's own sweep, and its page for owners, asks of the provider. */
+export interface MaintenanceAdapter {
+  /** Every live workspace, oldest first. */
+  listWorkspaceIds(event?: HostEvent): Promise<ReadonlyArray<string>>
+}
+
 /** A user, who acts, and a workspace. */
 interface Membership {
   /** 1..256 characters. */
@@ -110,8 +123,10 @@ interface Details {
 export interface AuthWorkspaceStore {
   /** The user behind an identity, made at first sight. */
   getOrCreateUser(identity: Identity): Promise<{ userId: string }>
-  /** The active workspace, else another live one, else a new one. */
-  getOrCreateDefaultWorkspace(userId: string): Promise<{ workspaceId: string; workspaceName: string }>
+  /** The user behind an identity, or null. Makes none: it decides whether a sign-in is known. */
+  getUser(identity: IdentityKey): Promise<UserProfile | null>
+  /** The active workspace, else another live one, else a new one. `created` is true for the one call that made it. */
+  getOrCreateDefaultWorkspace(userId: string): Promise<DefaultWorkspace>
   /** Null for non-members and for removed or unknown workspaces. */
   getWorkspaceRole(membership: Membership): Promise<Role | null>
   /** Live workspaces of a user, oldest first. */

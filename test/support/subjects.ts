@@ -114,6 +114,8 @@ export interface Subject {
   gcChangeLog(request: RetentionRequest): Promise<void>
   gcTombstones(request: RetentionRequest): Promise<void>
   readonly store: AuthWorkspaceStore
+  /** Every live workspace. */
+  listWorkspaceIds(): Promise<ReadonlyArray<string>>
   /** No adapter of the host's: beside the adapters it is a second connection to the same file. */
   readonly memberships: MembershipCalls
   view(workspaceId: string): Promise<WorkspaceView>
@@ -290,6 +292,7 @@ const fromServices = async <R>(
     gcTombstones: (request) => run(Effect.asVoid(gateway.gcTombstones(request))),
     store: {
       getOrCreateUser: (identity) => run(store.getOrCreateUser(identity)),
+      getUser: (identity) => run(store.getUser(identity)),
       getOrCreateDefaultWorkspace: (userId) => run(store.getOrCreateDefaultWorkspace(userId)),
       getWorkspaceRole: (membership) => run(store.getWorkspaceRole(membership)),
       listUserWorkspaces: (userId) => run(store.listUserWorkspaces(userId)),
@@ -298,6 +301,7 @@ const fromServices = async <R>(
       removeWorkspace: (membership) => run(store.removeWorkspace(membership)),
       setActiveWorkspace: (membership) => run(store.setActiveWorkspace(membership)),
     },
+    listWorkspaceIds: () => run(store.listWorkspaceIds),
     memberships: membershipCalls(Context.get(context, Memberships), runtime),
     view: view(context as Context.Context<R>, run as never),
     close: async () => {
@@ -404,6 +408,7 @@ const throughAdapters = (): Promise<Subject> => {
     gcChangeLog: async (request) => asRefused(gateway.gcChangeLog(...split(request))),
     gcTombstones: async (request) => asRefused(gateway.gcTombstones(...split(request))),
     store,
+    listWorkspaceIds: () => asRefused(gateway.listWorkspaceIds({})),
     memberships: {
       addMember: async (request) => (await memberships()).addMember(request),
       setRole: async (request) => (await memberships()).setRole(request),

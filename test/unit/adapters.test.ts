@@ -355,6 +355,7 @@ describe('close', () => {
     const membership = { userId: 'u', workspaceId: 'w' }
     const calls = [
       () => store.getOrCreateUser(identity),
+      () => store.getUser(identity),
       () => store.getOrCreateDefaultWorkspace('u'),
       () => store.getWorkspaceRole(membership),
       () => store.listUserWorkspaces('u'),
