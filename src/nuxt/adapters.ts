@@ -8,13 +8,16 @@ import { rootMessage } from '../layers/sqliteErrors.js'
 import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
+import { toPullAnswer, toPushAnswer } from './answers.js'
 import type { AuthWorkspaceStore, HostEvent, MaintenanceAdapter, SyncGatewayAdapter } from './host.js'
-import { prerendering, type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
+import { prerendering, type ServiceError, shuttingDown, toHostError } from './httpErrors.js'
 import { callerOf } from './session.js'
 
 export type {
   AuthWorkspaceStore,
   HostEvent,
+  HostPullAnswer,
+  HostPushAnswer,
   HostPushResult,
   MaintenanceAdapter,
   SyncErrorCode,
@@ -161,10 +164,13 @@ const syncGateway = (
   }
   return {
     id: providerId,
-    pull: async (event, input) => run(gateway.pull(call(event, input))),
+    pull: async (event, input) => {
+      const page = await run(gateway.pull(call(event, input)))
+      return toPullAnswer(input.scope.workspaceId, page)
+    },
     push: async (event, input) => {
-      const { outcomes, serverVersion } = await run(gateway.push(call(event, input)))
-      return { results: outcomes.map(toPushResult), serverVersion }
+      const pushed = await run(gateway.push(call(event, input)))
+      return toPushAnswer(input.scope.workspaceId, input.ops, pushed)
     },
     updateCursor: async (event, input) => run(gateway.updateCursor(call(event, input))),
     gcTombstones: async (event, input) => run(Effect.asVoid(gateway.gcTombstones(call(event, input)))),

@@ -2,6 +2,7 @@
  * The host's contract, as types: what OR3 Chat calls, with which shapes. The names are the host's.
  */
 import type { PendingOp, SyncChange } from '../services/SyncDomain.js'
+import type { Winner } from '../services/Winner.js'
 import type {
   DefaultWorkspace,
   Identity,
@@ -45,14 +46,42 @@ export interface HostPushResult {
   readonly success: boolean
   /** On success; a retry is given its first version again. */
   readonly serverVersion?: number
-  /** False when the op was logged but lost to a greater revision, whose `payload` is then given. */
+  /** On success: the op was accepted before, and nothing was written now. */
+  readonly replayed?: true
+  /** On success: whether the record stands by this op now. If not, `winner` is given. */
   readonly applied?: boolean
-  /** Of the revision that won, when `applied` is false and that is not a delete without one. */
+  /** On success: whether the record had a row before this push, be it of a deleted record. */
+  readonly wasExisting?: boolean
+  /** What the record stands by, when `applied` is false. */
+  readonly winner?: Winner
+  /** Of the winner, when `applied` is false and that is not a delete without one: for clients that do not know `winner`. */
   readonly payload?: unknown
   /** Without success: what is wrong, in words. */
   readonly error?: string
   /** Without success. */
   readonly errorCode?: SyncErrorCode
+}
+
+/** What became of a push. */
+export interface HostPushAnswer {
+  /** One per op id, in the order in which they first came. */
+  readonly results: ReadonlyArray<HostPushResult>
+  /** The workspace's high watermark after the push. */
+  readonly serverVersion: number
+}
+
+/** A page of changes. */
+export interface HostPullAnswer {
+  /** Ascending, all above the cursor; their op ids are UUIDs, each once. */
+  readonly changes: ReadonlyArray<SyncChange>
+  /** The cursor to ask with next. */
+  readonly nextCursor: number
+  /** Whether there are changes above `nextCursor`. */
+  readonly hasMore: boolean
+  /** The lowest version that can be pulled incrementally: all of them. */
+  readonly oldestRetainedVersion: 0
+  /** Whether the device has to begin again: never. */
+  readonly requiresSnapshot: false
 }
 
 /**
@@ -71,12 +100,12 @@ export interface SyncGatewayAdapter extends MaintenanceAdapter {
       readonly limit?: number
       readonly tables?: ReadonlyArray<string>
     },
-  ): Promise<{ changes: ReadonlyArray<SyncChange>; nextCursor: number; hasMore: boolean }>
-  /** Pushes at most 1,000 ops. One result per op, in their order; a refused one leaves its neighbours alone. */
+  ): Promise<HostPullAnswer>
+  /** Pushes at most 1,000 ops. One result per op id, in their order; a refused op leaves its neighbours alone. */
   push(
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly ops: ReadonlyArray<PendingOp> },
-  ): Promise<{ results: ReadonlyArray<HostPushResult>; serverVersion: number }>
+  ): Promise<HostPushAnswer>
   /** Records that a device has seen everything up to `version`. Never moves it back. */
   updateCursor(
     event: HostEvent | undefined,
