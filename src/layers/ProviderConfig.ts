@@ -71,11 +71,46 @@ const longestInterval = Duration.days(24)
 
 const defaultRetention = Duration.days(30)
 
-/** The path as given; in tests there is a default. */
-const path = Config.all({ given: text('OR3_SQLITE_DB_PATH'), inTests }).pipe(
-  Config.mapOrFail(({ given, inTests }) => {
+/** More is found at each round than a server has to do in one go, and devices do not ask for collections any more. */
+const defaultInterval = Duration.hours(1)
+
+const engine = 'better-sqlite3'
+const engineAliases: ReadonlyArray<string> = [engine, 'better', 'sqlite']
+/** What other releases of this provider and of the earlier one run on. */
+const otherEngines: ReadonlyArray<string> = [
+  'bun',
+  'bun:sqlite',
+  'turso',
+  'libsql',
+  'd1',
+  'cloudflare-d1',
+  'cloudflare',
+]
+
+/** Which engine is asked for. There is one; silence about another would put the data somewhere else than was chosen. */
+const driver = text('OR3_SQLITE_DRIVER').pipe(
+  Config.mapOrFail((value) => {
+    const name = Option.getOrElse(value, () => engine)
+    if (engineAliases.includes(name.toLowerCase())) return Either.void
+    const problem = otherEngines.includes(name.toLowerCase())
+      ? `is "${name}", an engine that this release does not have: set it to ${engine} and OR3_SQLITE_DB_PATH to a file`
+      : `is "${name}", but accepts only ${engine}, or its other names ${engineAliases.slice(1).join(' and ')}`
+    return Either.left(invalid('OR3_SQLITE_DRIVER', problem))
+  }),
+)
+
+const allowInMemory = flag('OR3_SQLITE_ALLOW_IN_MEMORY')
+
+/** The path as given; there is a default in tests, and where a database in memory is allowed. */
+const path = Config.all({
+  given: text('OR3_SQLITE_DB_PATH'),
+  inTests,
+  // A value that is none is told where the flag itself is read.
+  allowed: Config.orElse(allowInMemory, () => Config.succeed(false)),
+}).pipe(
+  Config.mapOrFail(({ given, inTests, allowed }) => {
     if (Option.isSome(given)) return Either.right({ dbPath: given.value, inTests })
-    return inTests
+    return inTests || allowed
       ? Either.right({ dbPath: ':memory:', inTests })
       : Either.left(
           invalid(
@@ -91,7 +126,7 @@ const ephemeral = 'the database is in memory: all data is lost when the server s
 /** Apart from the pragmas, so that what is wrong with both is told at once. */
 const location = Config.all({
   path,
-  allowInMemory: flag('OR3_SQLITE_ALLOW_IN_MEMORY'),
+  allowInMemory,
   strict: flag('OR3_SQLITE_STRICT'),
 }).pipe(
   Config.mapOrFail(({ path: { dbPath, inTests }, allowInMemory, strict }) => {
@@ -114,22 +149,24 @@ const location = Config.all({
 )
 
 const settings: Config.Config<ProviderSettings> = Config.all({
+  driver,
   location,
   journalMode: oneOf('OR3_SQLITE_PRAGMA_JOURNAL_MODE', 'WAL', journalModes),
   synchronous: oneOf('OR3_SQLITE_PRAGMA_SYNCHRONOUS', 'NORMAL', synchronousLevels),
   gcInterval: parsed(
     'OR3_SQLITE_GC_INTERVAL',
-    Option.none<Duration.Duration>(),
+    Option.some(defaultInterval),
     (value) => {
+      if (value.toLowerCase() === 'off') return Option.none()
       const interval = positiveDuration(value)
       return interval && Duration.lessThanOrEqualTo(interval, longestInterval)
         ? Option.some(interval)
         : undefined
     },
-    `${durationRule}, up to 24 days`,
+    `${durationRule}, up to 24 days, or off`,
   ),
   gcRetention: parsed('OR3_SQLITE_GC_RETENTION', defaultRetention, positiveDuration, durationRule),
-}).pipe(Config.map(({ location, ...pragmas }) => ({ ...location, ...pragmas })))
+}).pipe(Config.map(({ driver: _, location, ...pragmas }) => ({ ...location, ...pragmas })))
 
 const problems = (error: ConfigError.ConfigError): ReadonlyArray<string> => {
   switch (error._op) {
@@ -150,7 +187,7 @@ export const layer: Layer.Layer<ProviderConfig, InvalidSettings> = Layer.effect(
   ),
 )
 
-/** Settings given in the program: a database file, or `:memory:`. */
+/** Settings given in the program: a database file, or `:memory:`. Collects no garbage by itself, unless `gcInterval` is given. */
 export const layerOf = (
   given: Pick<ProviderSettings, 'dbPath'> & Partial<ProviderSettings>,
 ): Layer.Layer<ProviderConfig> =>

@@ -1,13 +1,14 @@
 /**
  * Upkeep on SQLite, and the schedule that runs it inside the server.
  */
-import { Duration, Effect, Layer, Option, Schedule } from 'effect'
+import { Duration, Effect, Layer, Option } from 'effect'
 import { ProviderConfig } from '../services/ProviderConfig.js'
 import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
 import { observeUpkeep } from '../services/telemetry.js'
 import { Database } from './Database.js'
 import { unbornWorkspace } from './position.js'
 import { collectTombstones, trimChangeLog } from './retention.js'
+import { idle } from './time.js'
 
 const none: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
 
@@ -78,8 +79,8 @@ export const layerSchedule: Layer.Layer<never, never, Upkeep | ProviderConfig> =
     if (Option.isNone(gcInterval)) return
     const interval = gcInterval.value
     // A server that is restarted every day must get to it as well.
-    yield* Effect.sleep(Duration.min(interval, firstRound)).pipe(
-      Effect.zipRight(Effect.repeat(round(gcRetention), Schedule.spaced(interval))),
+    yield* idle(Duration.min(interval, firstRound)).pipe(
+      Effect.zipRight(Effect.forever(Effect.zipRight(round(gcRetention), idle(interval)))),
       Effect.forkScoped,
     )
   }),

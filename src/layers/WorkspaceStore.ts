@@ -6,13 +6,20 @@
  */
 import { Effect, Either, Layer } from 'effect'
 import { IdGenerator } from '../services/IdGenerator.js'
-import { type Role, type WorkspaceSummary, WorkspaceStore } from '../services/WorkspaceStore.js'
+import {
+  type DefaultWorkspace,
+  type Role,
+  type WorkspaceSummary,
+  WorkspaceStore,
+} from '../services/WorkspaceStore.js'
 import {
   checkId,
   checkIdentity,
+  checkIdentityKey,
   checkMembership,
   checkWorkspace,
   defaultWorkspaceName,
+  profileOf,
 } from '../services/workspaceRules.js'
 import { observeStore } from '../services/telemetry.js'
 import type { Connection } from './connection.js'
@@ -47,7 +54,7 @@ const summary = (row: ListedRow): WorkspaceSummary => ({
   isActive: row.is_active === 1,
 })
 
-const asDefault = (row: WorkspaceRow) => ({ workspaceId: row.id, workspaceName: row.name })
+const asDefault = (row: WorkspaceRow): DefaultWorkspace => ({ workspaceId: row.id, workspaceName: row.name })
 
 const make = Effect.gen(function* () {
   const database = yield* Database
@@ -99,19 +106,28 @@ const make = Effect.gen(function* () {
           const current = active(connection)
           if (current !== undefined) return asDefault(current)
           yield* requireUser(connection, userId)
-          let chosen = connection.first<WorkspaceRow>(workspaceSql.oldestWorkspace, userId)
-          if (chosen === undefined) {
-            chosen = { id: freshId, name: defaultWorkspaceName }
+          const other = connection.first<WorkspaceRow>(workspaceSql.oldestWorkspace, userId)
+          const chosen = other ?? { id: freshId, name: defaultWorkspaceName }
+          if (other === undefined) {
             insertWorkspace(connection, { ...chosen, ownerId: userId, description: null, now })
           }
           connection.run(workspaceSql.setActive, chosen.id, userId)
-          return asDefault(chosen)
+          return other === undefined ? { ...asDefault(chosen), created: true as const } : asDefault(other)
         }),
       )
     })
 
   return observeStore({
     getOrCreateUser,
+
+    getUser: (identity) =>
+      Effect.flatMap(checkIdentityKey(identity), ({ provider, providerUserId }) =>
+        database.direct('find user', (connection) => {
+          const known = connection.first<AccountRow>(workspaceSql.account, provider, providerUserId)
+          return known === undefined ? null : profileOf(known.id, known.email, known.display_name)
+        }),
+      ),
+
     getOrCreateDefaultWorkspace,
 
     getWorkspaceRole: (request) =>
@@ -122,6 +138,10 @@ const make = Effect.gen(function* () {
             connection.first<{ role: Role }>(workspaceSql.role, workspaceId, userId)?.role ?? null,
         ),
       ),
+
+    listWorkspaceIds: database.direct('list workspaces', (connection) =>
+      connection.all<{ id: string }>(workspaceSql.allLive).map(({ id }) => id),
+    ),
 
     listUserWorkspaces: (id) =>
       Effect.flatMap(checkId('user id', id), (userId) =>

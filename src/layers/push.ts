@@ -5,8 +5,8 @@
  * less for small ones, and a batch is by construction what its ops are one by one: each sees those before it.
  */
 import { Effect, Either } from 'effect'
-import { leapSize, rebasedClock } from '../services/epochs.js'
-import { type CheckedOp, checkOp, sameContent } from '../services/opRules.js'
+import { leapSize, rebasedClock, shownClock } from '../services/epochs.js'
+import { type CheckedOp, checkOp, isSameAsStands, sameContent } from '../services/opRules.js'
 import { checkPush } from '../services/requests.js'
 import { InvalidOp, OpConflict, OpForbidden } from '../services/SyncErrors.js'
 import {
@@ -17,6 +17,7 @@ import {
   type PushRequest,
   type PushResult,
 } from '../services/SyncGateway.js'
+import { type Superseded, supersededBy } from '../services/Winner.js'
 import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
@@ -69,6 +70,27 @@ const checkAll = (workspaceId: string, userId: string | undefined, ops: Readonly
   })
   return slice
 }
+
+/** A record's row, as `pushSql.standing` gives it. */
+interface StandingRow {
+  readonly server_version: number
+  readonly data_json: string | null
+  readonly clock: number
+  readonly hlc: string
+  readonly op_id: string
+  readonly device_id: string
+  readonly deleted: 0 | 1
+  readonly deleted_at: number | null
+  readonly user_id: string | null
+}
+
+/** The op that a row stands by, of the same record and revision as another. */
+const standingOp = (op: CheckedOp, row: StandingRow): CheckedOp => ({
+  ...op,
+  operation: row.deleted === 1 ? 'delete' : 'put',
+  payloadJson: row.data_json,
+  deviceId: row.device_id,
+})
 
 /** One batch in its transaction. Versions and clocks are those that are stored, but for what an outcome tells. */
 class Batch {
@@ -132,19 +154,34 @@ class Batch {
   /** The outcome of an op whose id is taken, by a logged op or one whose log entry is trimmed. */
   private knownOutcome(op: CheckedOp): OpReplayed | OpConflict | undefined {
     const { opId } = op
-    const answer = (version: number, same: boolean) => {
-      const serverVersion = this.shown(version)
-      return same ? new OpReplayed({ opId, serverVersion }) : new OpConflict({ opId, serverVersion })
-    }
     const logged = this.connection.first<LogEntryRow>(pushSql.loggedOp, this.workspaceId, opId)
-    if (logged !== undefined) return answer(logged.server_version, this.isSame(op, contentOf(opId, logged)))
+    if (logged !== undefined) {
+      const same = this.isSame(op, contentOf(opId, logged))
+      return same ? this.replay(op, logged.server_version) : this.conflict(op, logged.server_version)
+    }
     if (this.floor === 0) return undefined
     const trimmed = this.connection.first<{ server_version: number; content_hash: Buffer }>(
       pushSql.trimmedOp,
       this.workspaceId,
       opId,
     )
-    return trimmed && answer(trimmed.server_version, contentHash(op).equals(trimmed.content_hash))
+    if (trimmed === undefined) return undefined
+    const same = contentHash(op).equals(trimmed.content_hash)
+    return same ? this.replay(op, trimmed.server_version) : this.conflict(op, trimmed.server_version)
+  }
+
+  private conflict({ opId }: CheckedOp, version: number): OpConflict {
+    return new OpConflict({ opId, serverVersion: this.shown(version) })
+  }
+
+  private replay(op: CheckedOp, version: number): OpReplayed {
+    const { opId } = op
+    const serverVersion = this.shown(version)
+    const row = this.standing(op)
+    // A record that has an op has a row; without one there is nothing that could have won.
+    return row === undefined || row.op_id === opId
+      ? new OpReplayed({ opId, serverVersion, applied: true })
+      : new OpReplayed({ opId, serverVersion, applied: false, ...this.superseding(row) })
   }
 
   private mayTouch({ tableName, pk }: CheckedOp): boolean {
@@ -157,11 +194,20 @@ class Batch {
     return (row?.user_id ?? this.userId) === this.userId
   }
 
-  /** Logs the op as the next version, and brings its row and tombstone in step. */
-  private accept(op: CheckedOp): OpAccepted {
+  /** Takes the op as the next version: brings its row and tombstone in step, and logs it. */
+  private accept(op: CheckedOp): OpAccepted | OpReplayed | OpConflict {
     const { connection, workspaceId, now } = this
     const { opId, tableName, operation, pk, payloadJson, clock, hlc, deviceId } = op
-    const version = ++this.version
+    const version = this.version + 1
+    const { wasExisting, applied } = this.materialize(op, version)
+    const row = applied ? undefined : this.standing(op)!
+    // Forgotten since, but the record stands by it.
+    if (row !== undefined && row.clock === clock && row.hlc === hlc && row.op_id === opId) {
+      return isSameAsStands(op, standingOp(op, row))
+        ? this.replay(op, row.server_version)
+        : this.conflict(op, row.server_version)
+    }
+    this.version = version
     connection.run(
       pushSql.log,
       workspaceId,
@@ -176,42 +222,62 @@ class Batch {
       opId,
       now,
     )
-    const isDelete = operation === 'delete'
-    const row = [
-      workspaceId,
-      pk,
-      payloadJson,
-      clock,
-      hlc,
-      opId,
-      deviceId,
-      version,
-      isDelete ? 1 : 0,
-      now,
-      now,
-    ]
-    if (tableName === 'notifications') row.push(isDelete ? (this.userId ?? null) : op.owner)
-    if (connection.run(pushSql.materialize[tableName], ...row) === 0) {
-      return new OpAccepted({
-        opId,
-        serverVersion: this.shown(version),
-        applied: false,
-        ...this.winningPayload(op),
-      })
-    }
-    if (isDelete) {
+    const accepted = { opId, serverVersion: this.shown(version), wasExisting }
+    if (row !== undefined) return new OpAccepted({ ...accepted, applied, ...this.superseding(row) })
+    if (operation === 'delete') {
       connection.run(pushSql.bury, workspaceId, tableName, pk, clock, hlc, opId, version, now)
       this.hasTombstones = true
     } else if (this.hasTombstones) connection.run(pushSql.revive, workspaceId, tableName, pk)
-    return new OpAccepted({ opId, serverVersion: this.shown(version), applied: true })
+    return new OpAccepted({ ...accepted, applied })
   }
 
-  private winningPayload({ tableName, pk }: CheckedOp): { readonly payload?: unknown } {
-    const { data_json: json } = this.connection.first<{ data_json: string | null }>(
-      pushSql.winningPayload[tableName],
-      this.workspaceId,
-      pk,
-    )!
-    return json === null ? {} : { payload: parsePayload(json) }
+  /**
+   * Lets the op take its record, unless that has a greater revision. Clients count a record's revisions from 1, so that one of
+   * the two statements is usually enough.
+   */
+  private materialize(op: CheckedOp, version: number): Record<'wasExisting' | 'applied', boolean> {
+    if (op.clock <= 1 && this.insertRow(op, version)) return { wasExisting: false, applied: true }
+    if (this.replaceRow(op, version)) return { wasExisting: true, applied: true }
+    if (op.clock > 1 && this.insertRow(op, version)) return { wasExisting: false, applied: true }
+    return { wasExisting: true, applied: false }
+  }
+
+  private ownerBy({ operation, owner }: CheckedOp): string | null {
+    return operation === 'delete' ? (this.userId ?? null) : owner
+  }
+
+  private insertRow(op: CheckedOp, version: number): boolean {
+    const { tableName, operation, pk, payloadJson, clock, hlc, opId, deviceId } = op
+    const isDelete = operation === 'delete' ? 1 : 0
+    const { workspaceId, now } = this
+    const row = [workspaceId, pk, payloadJson, clock, hlc, opId, deviceId, version, isDelete, now, now]
+    if (tableName === 'notifications') row.push(this.ownerBy(op))
+    return this.connection.run(pushSql.insertRow[tableName], ...row) > 0
+  }
+
+  private replaceRow(op: CheckedOp, version: number): boolean {
+    const { tableName, operation, pk, payloadJson, clock, hlc, opId, deviceId } = op
+    const isDelete = operation === 'delete' ? 1 : 0
+    const row = [payloadJson, clock, hlc, opId, deviceId, version, isDelete, this.now]
+    if (tableName === 'notifications') row.push(isDelete, this.ownerBy(op))
+    row.push(this.workspaceId, pk, clock, hlc, opId)
+    return this.connection.run(pushSql.replaceRow[tableName], ...row) > 0
+  }
+
+  private standing({ tableName, pk }: CheckedOp): StandingRow | undefined {
+    return this.connection.first<StandingRow>(pushSql.standing[tableName], this.workspaceId, pk)
+  }
+
+  private superseding(row: StandingRow): Superseded {
+    const { hlc, op_id: opId, data_json: json } = row
+    const clock = shownClock(row.clock, this.position.clockOffset)
+    const payload = json === null ? undefined : parsePayload(json)
+    const standing = {
+      revision: { clock, hlc, opId },
+      deletedAt: row.deleted_at,
+      payload,
+      owner: row.user_id,
+    }
+    return supersededBy(standing, this.userId)
   }
 }

@@ -28,22 +28,33 @@ export const pushSql = {
       op_id, created_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 
-  /** Changes one row if the op wins, none if it loses. A notification's user comes last. */
-  materialize: perTable((table) => {
+  /** Adds a row to a record that has none. A notification's user comes last. */
+  insertRow: perTable((table) => {
     const owned = table === 'notifications'
     return `
       INSERT INTO s_${table} (workspace_id, pk, data_json, clock, hlc, op_id, device_id, server_version, deleted,
         created_at, updated_at${owned ? ', user_id' : ''})
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?${owned ? ', ?' : ''})
-      ON CONFLICT (workspace_id, pk) DO UPDATE SET
-        data_json = excluded.data_json, clock = excluded.clock, hlc = excluded.hlc, op_id = excluded.op_id,
-        device_id = excluded.device_id, server_version = excluded.server_version, deleted = excluded.deleted,
-        updated_at = excluded.updated_at
-        ${owned ? `, user_id = iif(excluded.deleted, coalesce(s_${table}.user_id, excluded.user_id), excluded.user_id)` : ''}
-      WHERE (excluded.clock, excluded.hlc, excluded.op_id) > (s_${table}.clock, s_${table}.hlc, s_${table}.op_id)`
+      ON CONFLICT (workspace_id, pk) DO NOTHING`
   }),
 
-  winningPayload: perTable((table) => `SELECT data_json FROM s_${table} WHERE workspace_id = ? AND pk = ?`),
+  /** Changes the row if the op wins. A notification that is deleted stays its user's: whether it is, and the op's user, come before the key. */
+  replaceRow: perTable(
+    (table) => `
+      UPDATE s_${table} SET data_json = ?, clock = ?, hlc = ?, op_id = ?, device_id = ?, server_version = ?, deleted = ?,
+        updated_at = ?${table === 'notifications' ? ', user_id = coalesce(iif(?, user_id, NULL), ?)' : ''}
+      WHERE workspace_id = ? AND pk = ? AND (?, ?, ?) > (clock, hlc, op_id)`,
+  ),
+
+  /** What a record stands by. */
+  standing: perTable(
+    (table) => `
+      SELECT server_version, data_json, clock, hlc, op_id, device_id, deleted,
+        iif(deleted, coalesce((SELECT t.deleted_at FROM tombstones AS t WHERE t.workspace_id = r.workspace_id
+          AND t.table_name = '${table}' AND t.pk = r.pk), updated_at), NULL) AS deleted_at,
+        ${table === 'notifications' ? 'user_id' : 'NULL AS user_id'}
+      FROM s_${table} AS r WHERE workspace_id = ? AND pk = ?`,
+  ),
 
   bury: `
     INSERT INTO tombstones (workspace_id, table_name, pk, clock, hlc, op_id, server_version, deleted_at)

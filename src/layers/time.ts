@@ -1,7 +1,9 @@
 /**
  * Server time, from Effect's `Clock`, and turns of the event loop.
  */
-import { Clock, Effect } from 'effect'
+import { Clock, Context, DefaultServices, Duration, Effect } from 'effect'
+
+const machineClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
 /** Whole seconds since the epoch: the unit of every time in the database. */
 export const epochSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1_000))
@@ -13,3 +15,14 @@ export const epochSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math
 export const letOthersGo = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
+
+/** Waits without keeping alive a program that has nothing else to do. A test's clock decides where there is one. */
+export const idle = (duration: Duration.Duration): Effect.Effect<void> =>
+  Effect.flatMap(Effect.clock, (clock) =>
+    clock === machineClock
+      ? Effect.async<void>((resume) => {
+          const timer = setTimeout(() => resume(Effect.void), Duration.toMillis(duration)).unref()
+          return Effect.sync(() => clearTimeout(timer))
+        })
+      : Effect.sleep(duration),
+  )

@@ -52,6 +52,7 @@ export const workspaceSql = {
   rehomeUser: `
     UPDATE users SET active_workspace_id = ${newHome} WHERE id = :userId AND active_workspace_id = :workspaceId`,
 
+  allLive: `SELECT id FROM workspaces WHERE deleted = 0 ORDER BY created_at, id`,
   liveWorkspace: `SELECT id FROM workspaces WHERE id = ? AND deleted = 0`,
   memberRole: `SELECT role FROM workspace_members WHERE workspace_id = ? AND user_id = ?`,
   otherOwner: `SELECT user_id FROM workspace_members WHERE workspace_id = ? AND user_id <> ? AND role = 'owner' LIMIT 1`,

@@ -8,14 +8,18 @@ import { rootMessage } from '../layers/sqliteErrors.js'
 import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
-import type { AuthWorkspaceStore, HostEvent, SyncGatewayAdapter } from './host.js'
-import { prerendering, type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
+import { toPullAnswer, toPushAnswer } from './answers.js'
+import type { AuthWorkspaceStore, HostEvent, MaintenanceAdapter, SyncGatewayAdapter } from './host.js'
+import { prerendering, type ServiceError, shuttingDown, toHostError } from './httpErrors.js'
 import { callerOf } from './session.js'
 
 export type {
   AuthWorkspaceStore,
   HostEvent,
+  HostPullAnswer,
+  HostPushAnswer,
   HostPushResult,
+  MaintenanceAdapter,
   SyncErrorCode,
   SyncGatewayAdapter,
 } from './host.js'
@@ -125,7 +129,10 @@ export const openProvider = ({
   }
   return {
     workspaceStore: workspaceStore(Context.get(context, WorkspaceStore), run),
-    syncGateway: syncGateway(Context.get(context, SyncGateway), run),
+    syncGateway: {
+      ...syncGateway(Context.get(context, SyncGateway), run),
+      ...maintenance(Context.get(context, WorkspaceStore), run),
+    },
     close: () => (closing ??= Promise.allSettled(running).then(() => runtime.dispose())),
   }
 }
@@ -138,7 +145,14 @@ const unwrap = <A>(exit: Exit.Exit<A, ServiceError>): A => {
 
 type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
 
-const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter => {
+const maintenance = (store: WorkspaceStore['Type'], run: Run): MaintenanceAdapter => ({
+  listWorkspaceIds: async () => run(store.listWorkspaceIds),
+})
+
+const syncGateway = (
+  gateway: SyncGateway['Type'],
+  run: Run,
+): Omit<SyncGatewayAdapter, keyof MaintenanceAdapter> => {
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
   const call = <A>(event: HostEvent | undefined, input: A) => {
     const caller = callerOf(event)
@@ -150,10 +164,13 @@ const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter
   }
   return {
     id: providerId,
-    pull: async (event, input) => run(gateway.pull(call(event, input))),
+    pull: async (event, input) => {
+      const page = await run(gateway.pull(call(event, input)))
+      return toPullAnswer(input.scope.workspaceId, page)
+    },
     push: async (event, input) => {
-      const { outcomes, serverVersion } = await run(gateway.push(call(event, input)))
-      return { results: outcomes.map(toPushResult), serverVersion }
+      const pushed = await run(gateway.push(call(event, input)))
+      return toPushAnswer(input.scope.workspaceId, input.ops, pushed)
     },
     updateCursor: async (event, input) => run(gateway.updateCursor(call(event, input))),
     gcTombstones: async (event, input) => run(Effect.asVoid(gateway.gcTombstones(call(event, input)))),
@@ -163,6 +180,7 @@ const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter
 
 const workspaceStore = (store: WorkspaceStore['Type'], run: Run): AuthWorkspaceStore => ({
   getOrCreateUser: (identity) => run(store.getOrCreateUser(identity)),
+  getUser: (identity) => run(store.getUser(identity)),
   getOrCreateDefaultWorkspace: (userId) => run(store.getOrCreateDefaultWorkspace(userId)),
   getWorkspaceRole: (membership) => run(store.getWorkspaceRole(membership)),
   listUserWorkspaces: (userId) => run(store.listUserWorkspaces(userId)),

@@ -2,7 +2,15 @@
  * The host's contract, as types: what OR3 Chat calls, with which shapes. The names are the host's.
  */
 import type { PendingOp, SyncChange } from '../services/SyncDomain.js'
-import type { Identity, Role, WorkspaceSummary } from '../services/WorkspaceStore.js'
+import type { Winner } from '../services/Winner.js'
+import type {
+  DefaultWorkspace,
+  Identity,
+  IdentityKey,
+  Role,
+  UserProfile,
+  WorkspaceSummary,
+} from '../services/WorkspaceStore.js'
 
 /** The part of an h3 event that is read. A test's or a tool's event may have none of it. */
 export interface HostEvent {
@@ -38,9 +46,15 @@ export interface HostPushResult {
   readonly success: boolean
   /** On success; a retry is given its first version again. */
   readonly serverVersion?: number
-  /** False when the op was logged but lost to a greater revision, whose `payload` is then given. */
+  /** On success: the op was accepted before, and nothing was written now. */
+  readonly replayed?: true
+  /** On success: whether the record stands by this op now. If not, `winner` is given. */
   readonly applied?: boolean
-  /** Of the revision that won, when `applied` is false and that is not a delete without one. */
+  /** On success: whether the record had a row before this push, be it of a deleted record. */
+  readonly wasExisting?: boolean
+  /** What the record stands by, when `applied` is false. */
+  readonly winner?: Winner
+  /** Of the winner, when `applied` is false and that is not a delete without one: for clients that do not know `winner`. */
   readonly payload?: unknown
   /** Without success: what is wrong, in words. */
   readonly error?: string
@@ -48,11 +62,33 @@ export interface HostPushResult {
   readonly errorCode?: SyncErrorCode
 }
 
+/** What became of a push. */
+export interface HostPushAnswer {
+  /** One per op id, in the order in which they first came. */
+  readonly results: ReadonlyArray<HostPushResult>
+  /** The workspace's high watermark after the push. */
+  readonly serverVersion: number
+}
+
+/** A page of changes. */
+export interface HostPullAnswer {
+  /** Ascending, all above the cursor; their op ids are UUIDs, each once. */
+  readonly changes: ReadonlyArray<SyncChange>
+  /** The cursor to ask with next. */
+  readonly nextCursor: number
+  /** Whether there are changes above `nextCursor`. */
+  readonly hasMore: boolean
+  /** The lowest version that can be pulled incrementally: all of them. */
+  readonly oldestRetainedVersion: 0
+  /** Whether the device has to begin again: never. */
+  readonly requiresSnapshot: false
+}
+
 /**
  * The host's sync gateway. Calls reject with a `HostError`: 400 for a bad request, 401 for a session of nobody, 403 for another
  * workspace than the session's, 503 for a fault that may pass, 500 for one that stays. An event without session is trusted.
  */
-export interface SyncGatewayAdapter {
+export interface SyncGatewayAdapter extends MaintenanceAdapter {
   /** `sqlite`. */
   readonly id: string
   /** A page of the changes above `cursor`: at most `limit`, 1..1,000, 100 when absent. */
@@ -64,12 +100,12 @@ export interface SyncGatewayAdapter {
       readonly limit?: number
       readonly tables?: ReadonlyArray<string>
     },
-  ): Promise<{ changes: ReadonlyArray<SyncChange>; nextCursor: number; hasMore: boolean }>
-  /** Pushes at most 1,000 ops. One result per op, in their order; a refused one leaves its neighbours alone. */
+  ): Promise<HostPullAnswer>
+  /** Pushes at most 1,000 ops. One result per op id, in their order; a refused op leaves its neighbours alone. */
   push(
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly ops: ReadonlyArray<PendingOp> },
-  ): Promise<{ results: ReadonlyArray<HostPushResult>; serverVersion: number }>
+  ): Promise<HostPushAnswer>
   /** Records that a device has seen everything up to `version`. Never moves it back. */
   updateCursor(
     event: HostEvent | undefined,
@@ -85,6 +121,12 @@ export interface SyncGatewayAdapter {
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly retentionSeconds: number },
   ): Promise<void>
+}
+
+/** What a host's own sweep, and its page for owners, asks of the provider. */
+export interface MaintenanceAdapter {
+  /** Every live workspace, oldest first. */
+  listWorkspaceIds(event?: HostEvent): Promise<ReadonlyArray<string>>
 }
 
 /** A user, who acts, and a workspace. */
@@ -110,8 +152,10 @@ interface Details {
 export interface AuthWorkspaceStore {
   /** The user behind an identity, made at first sight. */
   getOrCreateUser(identity: Identity): Promise<{ userId: string }>
-  /** The active workspace, else another live one, else a new one. */
-  getOrCreateDefaultWorkspace(userId: string): Promise<{ workspaceId: string; workspaceName: string }>
+  /** The user behind an identity, or null. Makes none: it decides whether a sign-in is known. */
+  getUser(identity: IdentityKey): Promise<UserProfile | null>
+  /** The active workspace, else another live one, else a new one. `created` is true for the one call that made it. */
+  getOrCreateDefaultWorkspace(userId: string): Promise<DefaultWorkspace>
   /** Null for non-members and for removed or unknown workspaces. */
   getWorkspaceRole(membership: Membership): Promise<Role | null>
   /** Live workspaces of a user, oldest first. */

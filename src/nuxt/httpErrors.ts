@@ -4,7 +4,7 @@
  * The tables are exhaustive: a new error does not compile until it has its place here. A fault of the server never gets a
  * code that makes a client give its op up.
  */
-import type { GatewayError, OpOutcome } from '../services/SyncGateway.js'
+import type { GatewayError, OpAccepted, OpOutcome, OpReplayed } from '../services/SyncGateway.js'
 import type {
   InvalidWorkspaceInput,
   UserNotFound,
@@ -66,18 +66,34 @@ export const unauthenticated = () => new HostError(401, 'sign in first')
 export const shuttingDown = () => new HostError(503, 'the server is shutting down')
 export const prerendering = () => new HostError(503, 'the database is not open while the host prerenders')
 
+/** What stands instead of an op that does not, if that is known. */
+const standing = ({ winner, payload }: OpAccepted | OpReplayed) => ({
+  ...(winner === undefined ? {} : { winner }),
+  ...(payload === undefined ? {} : { payload }),
+})
+
 /** What the client is told about one op. */
 export const toPushResult = (outcome: OpOutcome): HostPushResult => {
   const { opId } = outcome
   switch (outcome._tag) {
     case 'OpAccepted': {
-      const { serverVersion, applied, payload } = outcome
-      return payload === undefined
-        ? { opId, success: true, serverVersion, applied }
-        : { opId, success: true, serverVersion, applied, payload }
+      const { serverVersion, applied, wasExisting } = outcome
+      const accepted = { opId, success: true, serverVersion, applied, wasExisting }
+      return applied ? accepted : { ...accepted, ...standing(outcome) }
     }
-    case 'OpReplayed':
-      return { opId, success: true, serverVersion: outcome.serverVersion }
+    case 'OpReplayed': {
+      const { serverVersion, applied } = outcome
+      // Its first push has seen to it that the record has a row.
+      const replayed = {
+        opId,
+        success: true,
+        serverVersion,
+        replayed: true,
+        applied,
+        wasExisting: true,
+      } as const
+      return applied ? replayed : { ...replayed, ...standing(outcome) }
+    }
     case 'OpConflict':
       return { opId, success: false, errorCode: 'CONFLICT', error: outcome.message }
     case 'OpForbidden':

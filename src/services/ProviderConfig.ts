@@ -21,7 +21,7 @@ export interface ProviderSettings {
   readonly journalMode: JournalMode
   /** Applied and verified likewise. */
   readonly synchronous: SynchronousLevel
-  /** How often the server collects garbage by itself, at most 24 days; none when it leaves that to clients. */
+  /** How often the server collects garbage by itself, at most 24 days; none when it leaves that to others. */
   readonly gcInterval: Option.Option<Duration.Duration>
   /** The retention window of that collection. */
   readonly gcRetention: Duration.Duration

@@ -28,8 +28,12 @@ export const primaryKeyField = (table: SyncedTable): 'hash' | 'id' => (table ===
 export const limits = {
   /** Ops in one push. */
   batch: 1_000,
-  /** Characters of a primary key, op id, hlc, device id or workspace id. */
+  /** Characters of an op id, device id or workspace id. */
   idLength: 256,
+  /** Characters of a primary key. */
+  pkLength: 1_024,
+  /** Characters of a hybrid logical clock's reading. */
+  hlcLength: 512,
   /** Levels of objects and arrays in a payload. */
   payloadDepth: 200,
   /** Bytes of a payload as UTF-8 JSON. */
@@ -48,7 +52,7 @@ export interface Stamp {
   readonly deviceId: string
   /** The idempotency key: 1..256 characters of printable ASCII, unique per workspace. */
   readonly opId: string
-  /** Hybrid logical clock, 1..256 characters of printable ASCII; compared by code unit. */
+  /** Hybrid logical clock, 1..512 characters of printable ASCII; compared by code unit. */
   readonly hlc: string
   /** Counts the record's revisions: a safe integer >= 0. */
   readonly clock: number
@@ -63,7 +67,7 @@ export interface PendingOp {
   readonly tableName: string
   /** Anything else makes the op invalid. */
   readonly operation: Operation
-  /** 1..256 characters, without NUL or lone surrogates. */
+  /** 1..1,024 characters, without NUL or lone surrogates. */
   readonly pk: string
   /**
    * A plain JSON object; required for a put. At most 256 KiB of UTF-8 JSON, 200 levels deep. Its key field, if there, is

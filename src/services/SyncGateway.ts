@@ -34,7 +34,8 @@
  * **Cursors** move forward only. One that is not reported within the retention window holds nothing back and is removed.
  *
  * **Idempotency.** A trimmed op's id and content hash are kept for one more retention window. An op that is pushed again
- * after that is logged anew and changes nothing: its revision is not greater than the one it made or lost to.
+ * after that is still recognised while its record stands by it; else it is logged anew and changes nothing, since its
+ * revision is not greater than the one it lost to. A replay tells how its record stands by now.
  *
  * **Notifications** belong to a user. A caller puts, deletes and sees only their own.
  *
@@ -51,6 +52,7 @@ import type {
   OpForbidden,
   ScopeForbidden,
 } from './SyncErrors.js'
+import type { Winner } from './Winner.js'
 
 /** The op is new, and durable under `serverVersion`. */
 export class OpAccepted extends Data.TaggedClass('OpAccepted')<{
@@ -60,6 +62,10 @@ export class OpAccepted extends Data.TaggedClass('OpAccepted')<{
   readonly serverVersion: number
   /** False when the record already had a greater revision: the op is logged, the record unchanged. */
   readonly applied: boolean
+  /** Whether the record had a row before this op, be it of a deleted record. */
+  readonly wasExisting: boolean
+  /** When superseded: the revision that stands. */
+  readonly winner?: Winner
   /** When superseded: the payload of the winning revision, absent if that is a delete without one. */
   readonly payload?: unknown
 }> {}
@@ -73,6 +79,12 @@ export class OpReplayed extends Data.TaggedClass('OpReplayed')<{
   readonly opId: string
   /** The version the op was given the first time. */
   readonly serverVersion: number
+  /** Whether the record still stands by this op. */
+  readonly applied: boolean
+  /** When it does not: the revision that stands. */
+  readonly winner?: Winner
+  /** When it does not: the payload of that revision, absent if it is a delete without one. */
+  readonly payload?: unknown
 }> {}
 
 /** What became of an op of a batch. */

@@ -69,6 +69,29 @@ export interface Identity {
   readonly displayName?: string | null | undefined
 }
 
+/** A user as an identity provider knows them, without the right to make one. */
+export type IdentityKey = Pick<Identity, 'provider' | 'providerUserId'>
+
+/** What is known of a user. */
+export interface UserProfile {
+  /** The user's id. */
+  readonly userId: string
+  /** As the identity provider last said; absent when it knows none. */
+  readonly email?: string
+  /** As `email`. */
+  readonly displayName?: string
+}
+
+/** A workspace that was found, or made. */
+export interface DefaultWorkspace {
+  /** The workspace's id. */
+  readonly workspaceId: string
+  /** 1..100 characters. */
+  readonly workspaceName: string
+  /** Of the one call that made the workspace, whoever else asked at the same time; absent everywhere else. */
+  readonly created?: true
+}
+
 /** What a workspace is called. */
 export interface WorkspaceDetails {
   /** Trimmed, 1..100 characters. */
@@ -109,13 +132,14 @@ export class WorkspaceStore extends Context.Tag('or3-provider-sqlite/WorkspaceSt
     readonly getOrCreateUser: (
       identity: Identity,
     ) => Effect.Effect<{ readonly userId: string }, InvalidWorkspaceInput | StorageError>
+    /** The user behind an identity, or null. Makes none and changes none. */
+    readonly getUser: (
+      identity: IdentityKey,
+    ) => Effect.Effect<UserProfile | null, InvalidWorkspaceInput | StorageError>
     /** The active workspace, else another live membership, else a new workspace; that one is active afterwards. */
     readonly getOrCreateDefaultWorkspace: (
       userId: string,
-    ) => Effect.Effect<
-      { readonly workspaceId: string; readonly workspaceName: string },
-      UserNotFound | InvalidWorkspaceInput | StorageError
-    >
+    ) => Effect.Effect<DefaultWorkspace, UserNotFound | InvalidWorkspaceInput | StorageError>
     /** Null for non-members and for removed or unknown workspaces. */
     readonly getWorkspaceRole: (
       membership: Membership,
@@ -124,6 +148,8 @@ export class WorkspaceStore extends Context.Tag('or3-provider-sqlite/WorkspaceSt
     readonly listUserWorkspaces: (
       userId: string,
     ) => Effect.Effect<ReadonlyArray<WorkspaceSummary>, InvalidWorkspaceInput | StorageError>
+    /** Every live workspace of everybody, oldest first: for upkeep, not for people. */
+    readonly listWorkspaceIds: Effect.Effect<ReadonlyArray<string>, StorageError>
     /** A new workspace owned by the user. The active workspace stays. */
     readonly createWorkspace: (
       request: WorkspaceDetails & { readonly userId: string },

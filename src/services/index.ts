@@ -16,8 +16,10 @@ export { SchemaError, SchemaMigrator, type SchemaVersion } from './SchemaMigrato
 /** What the services count and measure. */
 export * as ProviderMetrics from './metrics.js'
 export { DatabaseOpenError, StorageError, StorageReason } from './StorageError.js'
+export type { Revision } from './Revision.js'
 export * from './SyncDomain.js'
 export * from './SyncErrors.js'
 export * from './SyncGateway.js'
 export * from './Upkeep.js'
+export type { DeleteWinner, PutWinner, Winner } from './Winner.js'
 export * from './WorkspaceStore.js'

@@ -24,17 +24,17 @@ type JsonObject = Record<string, unknown>
 
 const printableAscii = /^[\x20-\x7e]+$/
 
-/** Whether SQLite's text functions return the string as it was: 1..256 characters, no NUL, no lone surrogate. */
-export const isStorableId = (value: unknown): value is string =>
+/** Whether SQLite's text functions return the string as it was: no NUL, no lone surrogate; 1..256 characters, or another bound. */
+export const isStorableId = (value: unknown, maxLength: number = limits.idLength): value is string =>
   typeof value === 'string' &&
   value.length > 0 &&
-  value.length <= limits.idLength &&
+  value.length <= maxLength &&
   value.isWellFormed() &&
   !value.includes('\0')
 
-/** Whether the string compares alike in SQLite and here: 1..256 characters of printable ASCII. */
-export const isAsciiId = (value: unknown): value is string =>
-  typeof value === 'string' && value.length <= limits.idLength && printableAscii.test(value)
+/** Whether the string compares alike in SQLite and here: printable ASCII, of 1..256 characters, or another bound. */
+export const isAsciiId = (value: unknown, maxLength: number = limits.idLength): value is string =>
+  typeof value === 'string' && value.length <= maxLength && printableAscii.test(value)
 
 export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0
@@ -95,9 +95,9 @@ const details: Record<OpRule, string> = {
   shape: 'an op is an object with a stamp',
   table: 'tableName is not a synced table',
   operation: 'operation is put or delete',
-  pk: `pk has 1 to ${limits.idLength} characters, without NUL or lone surrogates`,
+  pk: `pk has 1 to ${limits.pkLength} characters, without NUL or lone surrogates`,
   'op-id': `stamp.opId has 1 to ${limits.idLength} characters of printable ASCII`,
-  hlc: `stamp.hlc has 1 to ${limits.idLength} characters of printable ASCII`,
+  hlc: `stamp.hlc has 1 to ${limits.hlcLength} characters of printable ASCII`,
   'device-id': `stamp.deviceId has 1 to ${limits.idLength} characters of printable ASCII`,
   clock: 'stamp.clock is a safe integer of at least 0',
   'payload-missing': 'a put needs a payload',
@@ -122,8 +122,8 @@ const check = (
   if (!isAsciiId(opId)) return 'op-id'
   if (!isSyncedTable(tableName)) return 'table'
   if (operation !== 'put' && operation !== 'delete') return 'operation'
-  if (!isStorableId(pk)) return 'pk'
-  if (!isAsciiId(hlc)) return 'hlc'
+  if (!isStorableId(pk, limits.pkLength)) return 'pk'
+  if (!isAsciiId(hlc, limits.hlcLength)) return 'hlc'
   if (!isAsciiId(deviceId)) return 'device-id'
   if (!isCount(clock)) return 'clock'
   // Written out where it is returned: spreading an object costs as much as all these checks.
@@ -210,3 +210,12 @@ export const sameContent = (a: CheckedOp, b: CheckedOp): boolean =>
   a.hlc === b.hlc &&
   a.deviceId === b.deviceId &&
   samePayload(a.payloadJson, b.payloadJson)
+
+/** The same of an op and the one that a record stands by, whose payload may have been erased with its tombstone. */
+export const isSameAsStands = (op: CheckedOp, standing: CheckedOp): boolean =>
+  sameContent(
+    op,
+    standing.operation === 'delete' && standing.payloadJson === null
+      ? { ...standing, payloadJson: op.payloadJson }
+      : standing,
+  )

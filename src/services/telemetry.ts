@@ -243,10 +243,19 @@ export const observeStore = (store: WorkspaceStore['Type']): WorkspaceStore['Typ
   getOrCreateUser: observe('WorkspaceStore.getOrCreateUser', store.getOrCreateUser, {
     answered: ({ userId }) => ofUser(userId),
   }),
+  getUser: observe('WorkspaceStore.getUser', store.getUser, {
+    answered: (user) => (user === null ? {} : ofUser(user.userId)),
+  }),
   getOrCreateDefaultWorkspace: observe(
     'WorkspaceStore.getOrCreateDefaultWorkspace',
     store.getOrCreateDefaultWorkspace,
-    { asked: ofUser, answered: ({ workspaceId }) => ({ 'or3.workspace_id': workspaceId }) },
+    {
+      asked: ofUser,
+      answered: ({ workspaceId, created = false }) => ({
+        'or3.workspace_id': workspaceId,
+        'or3.created': created,
+      }),
+    },
   ),
   getWorkspaceRole: observe('WorkspaceStore.getWorkspaceRole', store.getWorkspaceRole, {
     asked: ofMember,
@@ -256,6 +265,9 @@ export const observeStore = (store: WorkspaceStore['Type']): WorkspaceStore['Typ
     asked: ofUser,
     answered: (workspaces) => ({ 'or3.workspaces': workspaces.length }),
   }),
+  listWorkspaceIds: observe('WorkspaceStore.listWorkspaceIds', () => store.listWorkspaceIds, {
+    answered: (ids) => ({ 'or3.workspaces': ids.length }),
+  })(undefined),
   createWorkspace: observe('WorkspaceStore.createWorkspace', store.createWorkspace, {
     asked: ({ userId }) => ofUser(userId),
     answered: ({ workspaceId }) => ({ 'or3.workspace_id': workspaceId }),

@@ -3,10 +3,17 @@
  */
 import { Either, Schema } from 'effect'
 import { isStorableId } from './opRules.js'
-import { InvalidWorkspaceInput, Role } from './WorkspaceStore.js'
+import { InvalidWorkspaceInput, Role, type UserProfile } from './WorkspaceStore.js'
 
 /** The name a user's first workspace is given. */
 export const defaultWorkspaceName = 'My Workspace'
+
+/** A user as a caller is told; what is not known is absent. */
+export const profileOf = (userId: string, email: string | null, displayName: string | null): UserProfile => ({
+  userId,
+  ...(email === null ? {} : { email }),
+  ...(displayName === null ? {} : { displayName }),
+})
 
 const workspaceLimits = { name: 100, description: 1_000, profile: 1_000 } as const
 
@@ -48,6 +55,14 @@ export const checkIdentity = (identity: unknown) => {
     providerUserId: checkId('provider user id', providerUserId),
     email: checkText('email', workspaceLimits.profile, email),
     displayName: checkText('display name', workspaceLimits.profile, displayName),
+  })
+}
+
+export const checkIdentityKey = (identity: unknown) => {
+  const { provider, providerUserId } = fields(identity)
+  return Either.all({
+    provider: checkId('provider', provider),
+    providerUserId: checkId('provider user id', providerUserId),
   })
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { syncedTables } from '../../src/services/index.js'
 import { makeCommand, makeWorkspace } from '../support/command.js'
-import { del, put, scope } from '../support/ops.js'
+import { del, put, scope, opId } from '../support/ops.js'
 import { type Subject, subjectOnFile } from '../support/subjects.js'
 
 const { folder, run, feed, start, pushTo } = makeCommand()
@@ -221,7 +221,7 @@ describe('an import', () => {
     JSON.stringify({
       table: 'messages',
       pk: `m${n}`,
-      stamp: { deviceId: 'd', opId: `op${n}`, hlc: 'h', clock: 1 },
+      stamp: { deviceId: 'd', opId: opId(`op${n}`), hlc: 'h', clock: 1 },
       payload: { n },
       ...more,
     })

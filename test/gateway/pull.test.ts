@@ -3,7 +3,7 @@
  */
 import { expect, it } from 'vitest'
 import { syncedTables } from '../../src/services/index.js'
-import { del, hlc, put, scope } from '../support/ops.js'
+import { del, hlc, put, scope, opId } from '../support/ops.js'
 import type { Subject } from '../support/subjects.js'
 import { suite } from '../support/suite.js'
 
@@ -43,14 +43,14 @@ suite('pull', (subject) => {
         pk: 'm1',
         op: 'put',
         payload,
-        stamp: { deviceId: 'd1', opId: 'a', hlc: hlc(9), clock: 4 },
+        stamp: { deviceId: 'd1', opId: opId('a'), hlc: hlc(9), clock: 4 },
       },
       {
         serverVersion: 2,
         tableName: 'messages',
         pk: 'm1',
         op: 'delete',
-        stamp: { deviceId: 'd2', opId: 'b', hlc: hlc(10), clock: 5 },
+        stamp: { deviceId: 'd2', opId: opId('b'), hlc: hlc(10), clock: 5 },
       },
     ])
   })
@@ -229,9 +229,9 @@ suite('a cursor from before a restored backup', (subject) => {
       ops: [put({ id: 'old', payload: {} }), put({ id: 'new', clock: 2 }), del({ id: 'newer', clock: 3 })],
     })
     expect(verdicts).toEqual([
-      { kind: 'replay', opId: 'old', version: serverVersion },
-      { kind: 'applied', opId: 'new', version: serverVersion + 1 },
-      { kind: 'applied', opId: 'newer', version: serverVersion + 2 },
+      { kind: 'replay', opId: opId('old'), version: serverVersion },
+      { kind: 'applied', opId: opId('new'), version: serverVersion + 1 },
+      { kind: 'applied', opId: opId('newer'), version: serverVersion + 2 },
     ])
     expect((await subject().view('w1')).tombstones).toMatchObject([{ version: serverVersion + 2 }])
   })

@@ -2,7 +2,7 @@
  * The rules of a push: outcomes, versions, idempotency, last writer wins, rows and tombstones.
  */
 import { expect, it } from 'vitest'
-import { del, hlc, put, scope } from '../support/ops.js'
+import { del, hlc, put, scope, opId } from '../support/ops.js'
 import type { Subject, Verdict } from '../support/subjects.js'
 import { suite } from '../support/suite.js'
 
@@ -17,14 +17,14 @@ const row = async (subject: Subject, pk = 'm1') =>
 suite('push', (subject) => {
   it('accepts a new op, gives it version 1 and makes it the row', async () => {
     const verdicts = await push(subject(), put({ id: 'a', payload: { id: 'm1', text: 'hi' } }))
-    expect(verdicts).toEqual([{ kind: 'applied', opId: 'a', version: 1 }])
+    expect(verdicts).toEqual([{ kind: 'applied', opId: opId('a'), version: 1 }])
     expect(await row(subject())).toEqual({
       table: 'messages',
       pk: 'm1',
       payload: { id: 'm1', text: 'hi' },
       clock: 1,
       hlc: hlc(1),
-      opId: 'a',
+      opId: opId('a'),
       deviceId: 'device-a',
       version: 1,
       deleted: false,
@@ -42,11 +42,11 @@ suite('push', (subject) => {
       put({ id: 'big', payload: { id: 'm1', text: 'x'.repeat(300_000) } }),
     )
     expect(verdicts).toEqual([
-      { kind: 'invalid', opId: 'bad' },
-      { kind: 'replay', opId: 'known', version: 1 },
-      { kind: 'applied', opId: 'new', version: 2 },
-      { kind: 'conflict', opId: 'known' },
-      { kind: 'oversized', opId: 'big' },
+      { kind: 'invalid', opId: opId('bad') },
+      { kind: 'replay', opId: opId('known'), version: 1 },
+      { kind: 'applied', opId: opId('new'), version: 2 },
+      { kind: 'conflict', opId: opId('known') },
+      { kind: 'oversized', opId: opId('big') },
     ])
   })
 
@@ -69,7 +69,7 @@ suite('push', (subject) => {
     await push(subject(), put({ id: 'a', clock: 1 }), put({ id: 'b', clock: 2 }))
     const before = await subject().view('w1')
     expect(await push(subject(), put({ id: 'a', clock: 1 }))).toEqual([
-      { kind: 'replay', opId: 'a', version: 1 },
+      { kind: 'replay', opId: opId('a'), version: 1 },
     ])
     expect(await subject().view('w1')).toEqual(before)
   })
@@ -105,9 +105,9 @@ suite('push', (subject) => {
   it('treats ops that share an id within a batch as pushed one by one', async () => {
     const verdicts = await push(subject(), put({ id: 'a' }), put({ id: 'a' }), put({ id: 'a', clock: 2 }))
     expect(verdicts).toEqual([
-      { kind: 'applied', opId: 'a', version: 1 },
-      { kind: 'replay', opId: 'a', version: 1 },
-      { kind: 'conflict', opId: 'a' },
+      { kind: 'applied', opId: opId('a'), version: 1 },
+      { kind: 'replay', opId: opId('a'), version: 1 },
+      { kind: 'conflict', opId: opId('a') },
     ])
   })
 
@@ -121,7 +121,7 @@ suite('push', (subject) => {
   it('keeps op ids per workspace', async () => {
     await push(subject(), put({ id: 'a' }))
     const { verdicts } = await subject().push({ ...scope('w2'), ops: [put({ id: 'a', clock: 5 })] })
-    expect(verdicts).toEqual([{ kind: 'applied', opId: 'a', version: 1 }])
+    expect(verdicts).toEqual([{ kind: 'applied', opId: opId('a'), version: 1 }])
   })
 
   it.each<[string, Parameters<typeof put>[0], boolean]>([
@@ -157,11 +157,11 @@ suite('push', (subject) => {
     await push(subject(), put({ id: 'w', clock: 2, payload: { id: 'm1', text: 'winner' } }))
     const verdicts = await push(subject(), put({ id: 'l', clock: 1, payload: { id: 'm1', text: 'loser' } }))
     expect(verdicts).toEqual([
-      { kind: 'superseded', opId: 'l', version: 2, payload: { id: 'm1', text: 'winner' } },
+      { kind: 'superseded', opId: opId('l'), version: 2, payload: { id: 'm1', text: 'winner' } },
     ])
     const { changes } = await subject().pull({ ...scope(), cursor: 1 })
     expect(changes.map(({ stamp, payload }) => [stamp.opId, payload])).toEqual([
-      ['l', { id: 'm1', text: 'loser' }],
+      [opId('l'), { id: 'm1', text: 'loser' }],
     ])
     expect(
       kinds(await push(subject(), put({ id: 'l', clock: 1, payload: { id: 'm1', text: 'loser' } }))),
@@ -171,7 +171,7 @@ suite('push', (subject) => {
   it('returns no payload when the winner is a delete', async () => {
     await push(subject(), del({ clock: 3 }))
     expect(await push(subject(), put({ id: 'l' }))).toEqual([
-      { kind: 'superseded', opId: 'l', version: 2, payload: undefined },
+      { kind: 'superseded', opId: opId('l'), version: 2, payload: undefined },
     ])
   })
 
@@ -184,9 +184,9 @@ suite('push', (subject) => {
       put({ id: 'l2', clock: 2, payload: { id: 'm1', n: 2 } }),
     )
     expect(verdicts).toEqual([
-      { kind: 'superseded', opId: 'l1', version: 2, payload: { id: 'm1', n: 5 } },
-      { kind: 'applied', opId: 'w', version: 3 },
-      { kind: 'superseded', opId: 'l2', version: 4, payload: { id: 'm1', n: 9 } },
+      { kind: 'superseded', opId: opId('l1'), version: 2, payload: { id: 'm1', n: 5 } },
+      { kind: 'applied', opId: opId('w'), version: 3 },
+      { kind: 'superseded', opId: opId('l2'), version: 4, payload: { id: 'm1', n: 9 } },
     ])
   })
 
@@ -194,9 +194,9 @@ suite('push', (subject) => {
     await push(subject(), put({ id: 'p' }), del({ id: 'd', clock: 2, hlc: hlc(7) }))
     const view = await subject().view('w1')
     expect(view.tombstones).toEqual([
-      { table: 'messages', pk: 'm1', clock: 2, hlc: hlc(7), opId: 'd', version: 2 },
+      { table: 'messages', pk: 'm1', clock: 2, hlc: hlc(7), opId: opId('d'), version: 2 },
     ])
-    expect(view.rows[0]).toMatchObject({ deleted: true, opId: 'd', version: 2, payload: undefined })
+    expect(view.rows[0]).toMatchObject({ deleted: true, opId: opId('d'), version: 2, payload: undefined })
   })
 
   it('writes no tombstone for a delete that loses', async () => {
@@ -211,12 +211,12 @@ suite('push', (subject) => {
     await push(subject(), put({ id: 'back', clock: 3 }))
     const view = await subject().view('w1')
     expect(view.tombstones).toEqual([])
-    expect(view.rows[0]).toMatchObject({ deleted: false, opId: 'back' })
+    expect(view.rows[0]).toMatchObject({ deleted: false, opId: opId('back') })
   })
 
   it('leaves the tombstone alone when the put loses', async () => {
     await push(subject(), del({ id: 'd', clock: 5 }), put({ clock: 4 }))
-    expect((await subject().view('w1')).tombstones).toMatchObject([{ opId: 'd' }])
+    expect((await subject().view('w1')).tombstones).toMatchObject([{ opId: opId('d') }])
   })
 
   it('moves a tombstone to the revision of a greater delete', async () => {
@@ -226,7 +226,9 @@ suite('push', (subject) => {
       del({ id: 'd2', clock: 2 }),
       del({ id: 'd0', clock: 0 }),
     )
-    expect((await subject().view('w1')).tombstones).toMatchObject([{ opId: 'd2', clock: 2, version: 2 }])
+    expect((await subject().view('w1')).tombstones).toMatchObject([
+      { opId: opId('d2'), clock: 2, version: 2 },
+    ])
   })
 
   it('deletes what was never put', async () => {

@@ -86,6 +86,8 @@ const callAll = Effect.gen(function* () {
   const ada = { provider: 'dev', providerUserId: 'ada', email: secret, displayName: secret }
   const { userId } = yield* store.getOrCreateUser(ada)
   const { userId: other } = yield* store.getOrCreateUser({ ...ada, providerUserId: 'bob' })
+  yield* store.getUser({ provider: 'p', providerUserId: 'u' })
+  yield* store.listWorkspaceIds
   yield* store.getOrCreateDefaultWorkspace(userId)
   const { workspaceId } = yield* store.createWorkspace({ userId, name: secret, description: secret })
   const key = { userId: other, workspaceId }
@@ -140,6 +142,8 @@ describe.each(layers)('spans on %s', (_name, layer) => {
         SyncGateway: ['push', 'pushOne', 'pull', 'changes', 'updateCursor', 'gcChangeLog', 'gcTombstones'],
         WorkspaceStore: [
           'getOrCreateUser',
+          'getUser',
+          'listWorkspaceIds',
           'getOrCreateDefaultWorkspace',
           'getWorkspaceRole',
           'listUserWorkspaces',

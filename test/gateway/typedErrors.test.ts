@@ -5,7 +5,7 @@ import { describe, expect, layer } from '@effect/vitest'
 import { Effect, type Layer } from 'effect'
 import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
 import { SyncGateway } from '../../src/services/index.js'
-import { put, scope } from '../support/ops.js'
+import { put, scope, opId } from '../support/ops.js'
 import { sqlLayer } from '../support/subjects.js'
 
 const layers: ReadonlyArray<readonly [string, Layer.Layer<SyncGateway, unknown>]> = [
@@ -21,7 +21,12 @@ describe.each(layers)('pushOne on %s', (name, gatewayLayer) => {
     it.effect('succeeds with OpAccepted', () =>
       Effect.gen(function* () {
         const accepted = yield* pushOne(`${name}-accepted`, { id: 'a' })
-        expect(accepted).toMatchObject({ _tag: 'OpAccepted', opId: 'a', serverVersion: 1, applied: true })
+        expect(accepted).toMatchObject({
+          _tag: 'OpAccepted',
+          opId: opId('a'),
+          serverVersion: 1,
+          applied: true,
+        })
       }),
     )
 
@@ -39,14 +44,14 @@ describe.each(layers)('pushOne on %s', (name, gatewayLayer) => {
       Effect.gen(function* () {
         yield* pushOne(`${name}-conflict`, { id: 'a' })
         const error = yield* Effect.flip(pushOne(`${name}-conflict`, { id: 'a', clock: 2 }))
-        expect(error).toMatchObject({ _tag: 'OpConflict', opId: 'a', serverVersion: 1 })
+        expect(error).toMatchObject({ _tag: 'OpConflict', opId: opId('a'), serverVersion: 1 })
       }),
     )
 
     it.effect('fails with InvalidOp, which names the rule', () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(pushOne(`${name}-invalid`, { id: 'a', clock: -1 }))
-        expect(error).toMatchObject({ _tag: 'InvalidOp', opId: 'a', rule: 'clock' })
+        expect(error).toMatchObject({ _tag: 'InvalidOp', opId: opId('a'), rule: 'clock' })
       }),
     )
 

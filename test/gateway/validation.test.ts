@@ -3,7 +3,7 @@
  */
 import { expect, it } from 'vitest'
 import type { PendingOp } from '../../src/services/index.js'
-import { del, put, scope } from '../support/ops.js'
+import { del, put, scope, opId } from '../support/ops.js'
 import { suite } from '../support/suite.js'
 
 const nested = (depth: number): unknown => (depth === 1 ? {} : { x: nested(depth - 1) })
@@ -32,19 +32,19 @@ const invalid: ReadonlyArray<readonly [rule: string, op: PendingOp]> = [
   ['a table named like an object member', raw({ ...put(), tableName: '__proto__' })],
   ['an operation that is neither put nor delete', raw({ ...put(), operation: 'patch' })],
   ['an empty pk', put({ pk: '' })],
-  ['a pk over 256 characters', put({ pk: long })],
+  ['a pk over 1,024 characters', put({ pk: 'x'.repeat(1_025) })],
   ['a pk with NUL', put({ pk: 'a\0b' })],
   ['a pk with a lone high surrogate', put({ pk: 'a\ud83d' })],
   ['a pk with a lone low surrogate', put({ pk: '\ude00a' })],
   ['a pk that is no string', raw({ ...put(), pk: 5 })],
   ['an empty op id', stamped({ opId: '' })],
   ['an op id over 256 characters', stamped({ opId: long })],
-  ['an op id beyond ASCII', stamped({ opId: 'opé' })],
-  ['an op id with a line break', stamped({ opId: 'op\n1' })],
-  ['an op id that ends with a line break', stamped({ opId: 'op1\n' })],
-  ['an op id with a control character', stamped({ opId: 'op\x7f' })],
+  ['an op id beyond ASCII', stamped({ opId: opId('opé') })],
+  ['an op id with a line break', stamped({ opId: opId('op\n1') })],
+  ['an op id that ends with a line break', stamped({ opId: opId('op1\n') })],
+  ['an op id with a control character', stamped({ opId: opId('op\x7f') })],
   ['an empty hlc', stamped({ hlc: '' })],
-  ['an hlc over 256 characters', stamped({ hlc: long })],
+  ['an hlc over 512 characters', stamped({ hlc: 'x'.repeat(513) })],
   ['an hlc beyond ASCII', stamped({ hlc: 'ü' })],
   ['an empty device id', stamped({ deviceId: '' })],
   ['a device id over 256 characters', stamped({ deviceId: long })],
@@ -100,8 +100,8 @@ const invalid: ReadonlyArray<readonly [rule: string, op: PendingOp]> = [
 
 const valid: ReadonlyArray<readonly [rule: string, op: PendingOp]> = [
   [
-    'ids of 256 characters',
-    put({ pk: 'p'.repeat(256), id: 'i'.repeat(256), device: 'd'.repeat(256), hlc: 'h'.repeat(256) }),
+    'ids of the greatest lengths',
+    put({ pk: 'p'.repeat(1_024), id: 'i'.repeat(256), device: 'd'.repeat(256), hlc: 'h'.repeat(512) }),
   ],
   ['ids of printable ASCII', put({ id: ' !"~', hlc: '~', device: 'a b' })],
   ['a pk of any script', put({ pk: 'ключ-😀-\'"%_' })],

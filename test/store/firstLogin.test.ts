@@ -23,8 +23,9 @@ const identity = { provider: 'clerk', providerUserId: 'first', email: 'a@b.c', d
 /** What the host does on every request, in its order. */
 const session = async ({ workspaceStore: store }: Provider) => {
   const { userId } = await store.getOrCreateUser(identity)
-  const { workspaceId } = await store.getOrCreateDefaultWorkspace(userId)
-  return `${userId} ${workspaceId} ${String(await store.getWorkspaceRole({ userId, workspaceId }))}`
+  const { workspaceId, created } = await store.getOrCreateDefaultWorkspace(userId)
+  const role = await store.getWorkspaceRole({ userId, workspaceId })
+  return `${userId} ${workspaceId} ${String(role)}${created === undefined ? '' : ` created ${String(created)}`}`
 }
 
 const rowsOf = (file: string) => {
@@ -49,8 +50,12 @@ const rowsOf = (file: string) => {
   }
 }
 
-/** One of each, and every session is that one. */
-const expectOneOfEach = (file: string, sessions: ReadonlyArray<string>) => {
+/** One of each, every session is that one, and one of them was told that it made the workspace. */
+const expectOneOfEach = (file: string, told: ReadonlyArray<string>) => {
+  expect(told.filter((session) => session.includes('created'))).toEqual([
+    expect.stringMatching(/ created true$/),
+  ])
+  const sessions = told.map((session) => session.replace(/ created .*/, ''))
   expect(new Set(sessions).size).toBe(1)
   expect(sessions[0]).toMatch(/ owner$/)
   expect(rowsOf(file)).toEqual({ users: 1, accounts: 1, workspaces: 1, memberships: 1, session: sessions[0] })
@@ -85,8 +90,9 @@ describe('the same first login', () => {
         const identity = ${JSON.stringify(identity)}
         const session = async ({ workspaceStore: store }) => {
           const { userId } = await store.getOrCreateUser(identity)
-          const { workspaceId } = await store.getOrCreateDefaultWorkspace(userId)
-          return userId + ' ' + workspaceId + ' ' + (await store.getWorkspaceRole({ userId, workspaceId }))
+          const { workspaceId, created } = await store.getOrCreateDefaultWorkspace(userId)
+          const role = await store.getWorkspaceRole({ userId, workspaceId })
+          return userId + ' ' + workspaceId + ' ' + role + (created === undefined ? '' : ' created ' + created)
         }
         console.log('ready')
         for await (const path of createInterface({ input: process.stdin })) {

@@ -10,6 +10,7 @@ import {
   idOf,
   memorySystem,
   type Names,
+  type Outcome,
   perform,
   sqlSystem,
   type Step,
@@ -25,6 +26,13 @@ const opening: ReadonlyArray<Step> = [0, 1, 2].flatMap((n): ReadonlyArray<Step> 
   { call: 'getOrCreateUser', identity: n, profile: {}, user: 0, workspace: 0 },
   { call: 'createWorkspace', details: { name: `W${n}` }, user: n + 1, workspace: 0 },
 ])
+
+const verdictOf = (outcome: Outcome) => {
+  if ('error' in outcome) return outcome.error
+  if (outcome.ok === null) return 'null'
+  if (Object(outcome.ok).created === true) return 'created'
+  return Object(outcome.ok).userId === undefined ? 'ok' : 'known'
+}
 
 describe('the workspace store on SQLite', () => {
   it(
@@ -46,7 +54,7 @@ describe('the workspace store on SQLite', () => {
               const at = { label: String(number), seconds }
               const expected = Effect.runSync(perform(model, names, one, at))
               expect(Effect.runSync(perform(system, names, one, at))).toEqual(expected)
-              const verdict = 'ok' in expected ? 'ok' : expected.error
+              const verdict = verdictOf(expected)
               seen.set(`${one.call} ${verdict}`, (seen.get(`${one.call} ${verdict}`) ?? 0) + 1)
 
               const made = 'ok' in expected ? JSON.stringify(expected.ok) : ''
@@ -64,7 +72,10 @@ describe('the workspace store on SQLite', () => {
       )
       // The generator reaches what matters; else this test would prove little.
       for (const reached of [
+        'getUser known',
+        'getUser null',
         'getOrCreateDefaultWorkspace ok',
+        'getOrCreateDefaultWorkspace created',
         'removeWorkspace ok',
         'removeWorkspace WorkspaceForbidden',
         'setActiveWorkspace ok',

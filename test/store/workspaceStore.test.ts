@@ -37,7 +37,8 @@ suite('the workspace store', (subject) => {
 
     it('gives the same one ever after', async () => {
       const userId = await newUser(subject())
-      const first = await defaultOf(userId)
+      const { created, ...first } = await defaultOf(userId)
+      expect(created).toBe(true)
       expect(await defaultOf(userId)).toEqual(first)
       expect(await idsOf(userId)).toEqual([first.workspaceId])
     })
@@ -46,6 +47,7 @@ suite('the workspace store', (subject) => {
       const userId = await newUser(subject())
       const made = await Promise.all(Array.from({ length: 25 }, () => defaultOf(userId)))
       expect(new Set(made.map(({ workspaceId }) => workspaceId)).size).toBe(1)
+      expect(made.filter((answer) => 'created' in answer).map(({ created }) => created)).toEqual([true])
       expect(await idsOf(userId)).toHaveLength(1)
     })
 
@@ -62,6 +64,7 @@ suite('the workspace store', (subject) => {
     it('is another live membership when none is active, in any role, and no new one is made', async () => {
       const { workspaceId, viewer } = await sharedWorkspace(subject())
       expect(await activeOf(subject(), viewer)).toBeUndefined()
+      expect(await defaultOf(viewer)).not.toHaveProperty('created')
       expect((await defaultOf(viewer)).workspaceId).toBe(workspaceId)
       expect(await activeOf(subject(), viewer)).toBe(workspaceId)
       expect(await idsOf(viewer)).toEqual([workspaceId])
@@ -73,6 +76,7 @@ suite('the workspace store', (subject) => {
       await store().removeWorkspace({ userId, workspaceId: first.workspaceId })
       const second = await defaultOf(userId)
       expect(second.workspaceId).not.toBe(first.workspaceId)
+      expect(second.created).toBe(true)
       expect(await idsOf(userId)).toEqual([second.workspaceId])
     })
 
@@ -91,6 +95,60 @@ suite('the workspace store', (subject) => {
       for (const id of ['', 'x'.repeat(257), 'a\0', undefined, null, 7]) {
         expect((await refusal(defaultOf(id as string))).status).toBe(400)
       }
+    })
+  })
+
+  describe('getUser', () => {
+    const identity = { provider: 'p', providerUserId: 'ann' }
+
+    it('tells who is behind a known identity, and what is known of them', async () => {
+      const { userId } = await store().getOrCreateUser({ ...identity, email: 'a@b.c', displayName: 'Ann' })
+      expect(await store().getUser(identity)).toEqual({ userId, email: 'a@b.c', displayName: 'Ann' })
+      await store().getOrCreateUser({ ...identity, email: '', displayName: null })
+      expect(await store().getUser(identity)).toEqual({ userId })
+    })
+
+    it('makes nobody: an unknown identity stays unknown, whoever asks how often', async () => {
+      for (let time = 0; time < 3; time++) expect(await store().getUser(identity)).toBeNull()
+      const { userId } = await store().getOrCreateUser(identity)
+      for (const other of [
+        { provider: 'p', providerUserId: 'Ann' },
+        { provider: 'q', providerUserId: 'ann' },
+        { provider: 'pann', providerUserId: 'p' },
+      ]) {
+        expect(await store().getUser(other)).toBeNull()
+      }
+      expect(await store().getUser(identity)).toEqual({ userId })
+    })
+
+    it('takes no profile from the question', async () => {
+      await store().getOrCreateUser({ ...identity, email: 'a@b.c' })
+      const asked = { ...identity, email: 'new@b.c', displayName: 'New' }
+      expect(await store().getUser(asked)).toMatchObject({ email: 'a@b.c' })
+      expect(await store().getUser(identity)).not.toHaveProperty('displayName')
+    })
+
+    it('refuses an invalid identity with 400', async () => {
+      for (const id of ['', 'x'.repeat(257), 'a\0', undefined, null, 7]) {
+        const [provider, providerUserId] = [id as string, id as string]
+        expect((await refusal(store().getUser({ ...identity, provider }))).status).toBe(400)
+        expect((await refusal(store().getUser({ ...identity, providerUserId }))).status).toBe(400)
+      }
+    })
+  })
+
+  describe('listWorkspaceIds', () => {
+    it('lists every live workspace of everybody, oldest first', async () => {
+      expect(await subject().listWorkspaceIds()).toEqual([])
+      const [ann, bob] = [await newUser(subject()), await newUser(subject())]
+      const made = [
+        (await defaultOf(ann)).workspaceId,
+        await newWorkspace(subject(), bob, 'B'),
+        await newWorkspace(subject(), ann, 'C'),
+      ]
+      expect([...(await subject().listWorkspaceIds())].sort()).toEqual([...made].sort())
+      await store().removeWorkspace({ userId: bob, workspaceId: made[1]! })
+      expect([...(await subject().listWorkspaceIds())].sort()).toEqual([made[0]!, made[2]!].sort())
     })
   })
 

@@ -2,6 +2,7 @@
  * Random ops and histories. Pools are small on purpose, so that keys, clocks, ids and clients meet again and again.
  */
 import type { PendingOp } from '../../src/services/index.js'
+import { opId } from './ops.js'
 import { fc } from './property.js'
 
 export const tables = ['messages', 'threads', 'file_meta', 'notifications'] as const
@@ -23,7 +24,7 @@ const payloads = fc
     return Object.fromEntries(Object.entries(payload).filter(([key]) => !reserved.has(key)))
   })
 
-/** Ops with the ids `op-0`, `op-1`, … in a shuffled revision order. */
+/** Ops with the ids of `op-0`, `op-1`, … in a shuffled revision order. */
 export const opPool = (size: number): fc.Arbitrary<ReadonlyArray<PendingOp>> =>
   fc
     .array(
@@ -44,7 +45,7 @@ export const opPool = (size: number): fc.Arbitrary<ReadonlyArray<PendingOp>> =>
         operation,
         pk,
         ...(operation === 'put' ? { payload } : {}),
-        stamp: { opId: `op-${index}`, hlc, clock, deviceId: device },
+        stamp: { opId: opId(`op-${index}`), hlc, clock, deviceId: device },
       })),
     )
 

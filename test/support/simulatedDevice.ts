@@ -2,7 +2,7 @@
  * A simulated device: its own copy of the records under the client's rules, an outbox, a cursor, and a bad network.
  */
 import type { PendingOp, SyncChange } from '../../src/services/index.js'
-import { hlc, scope } from './ops.js'
+import { hlc, opId, scope } from './ops.js'
 import type { Subject } from './subjects.js'
 
 interface LocalRow {
@@ -41,7 +41,7 @@ export class Device {
     const key = `${tableName}/${pk}`
     const stamp = {
       deviceId: this.id,
-      opId: `${this.id}-${++this.ops}`,
+      opId: opId(`${this.id}-${++this.ops}`),
       hlc: hlc(Math.max(0, Date.now()) * 10 + ++this.ticks, this.id.padEnd(8, '0')),
       clock: (this.rows.get(key)?.clock ?? 0) + 1,
     }

@@ -17,6 +17,7 @@ import { fc } from './property.js'
 /** Users and workspaces are numbers here; a run knows which ids they stand for. */
 export type Step = { readonly user: number; readonly workspace: number } & (
   | { readonly call: 'getOrCreateUser'; readonly identity: number; readonly profile: Profile }
+  | { readonly call: 'getUser'; readonly identity: number }
   | { readonly call: 'createWorkspace' | 'updateWorkspace'; readonly details: Details }
   | { readonly call: 'addMember' | 'setRole'; readonly role: Role }
   | { readonly call: PlainCall }
@@ -97,6 +98,10 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 5, arbitrary: plain('getOrCreateDefaultWorkspace', 'setActiveWorkspace', 'setActiveWorkspace') },
+  {
+    weight: 2,
+    arbitrary: fc.record({ ...someone, call: fc.constant('getUser' as const), identity: fc.nat(5) }),
+  },
   { weight: 4, arbitrary: plain('removeWorkspace', 'removeMember', 'removeMember') },
   { weight: 1, arbitrary: plain('getWorkspaceRole', 'listUserWorkspaces', 'listMembers') },
 )
@@ -122,6 +127,8 @@ const invoke = ({ store, members }: System, names: Names, step: Step): Effect.Ef
   switch (step.call) {
     case 'getOrCreateUser':
       return store.getOrCreateUser({ provider: 'p', providerUserId: `u${step.identity}`, ...step.profile })
+    case 'getUser':
+      return store.getUser({ provider: 'p', providerUserId: `u${step.identity}` })
     case 'createWorkspace':
       return store.createWorkspace({ userId, ...step.details })
     case 'updateWorkspace':

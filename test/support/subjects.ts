@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
+import { expect } from 'vitest'
 import { Cause, Context, Effect, Exit, Layer, Logger, ManagedRuntime, Option } from 'effect'
 import * as Database from '../../src/layers/Database.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
@@ -20,16 +21,19 @@ import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/SchemaMigrator.js'
 import * as SqlGateway from '../../src/layers/SyncGateway.js'
 import * as SqlStore from '../../src/layers/WorkspaceStore.js'
+import { checkPullAnswer, checkPushAnswer, opIdOf } from '../../src/nuxt/hostChecks.js'
 import { HostError, openProvider } from '../../src/nuxt/adapters.js'
 import type { AuthWorkspaceStore, HostPushResult } from '../../src/nuxt/host.js'
 import { type ServiceError, toHostError } from '../../src/nuxt/httpErrors.js'
 import {
   type Caller,
   type CursorRequest,
+  limits,
   type Member,
   type MemberKey,
   Memberships,
   type OpOutcome,
+  type PendingOp,
   type PullPage,
   type PullRequest,
   type PushRequest,
@@ -37,6 +41,7 @@ import {
   type Role,
   SyncGateway,
   syncedTables,
+  type Winner,
   WorkspaceStore,
 } from '../../src/services/index.js'
 
@@ -52,6 +57,13 @@ export type Verdict =
     }
   | { readonly kind: 'replay'; readonly opId: string; readonly version: number }
   | { readonly kind: 'conflict' | 'invalid' | 'oversized' | 'forbidden'; readonly opId: string }
+
+/** What else is told of an op: nothing of one that is refused. */
+export interface Detail {
+  readonly applied?: boolean
+  readonly wasExisting?: boolean
+  readonly winner?: Winner
+}
 
 /** A failed call: its HTTP status and message. */
 export class Refused extends Error {
@@ -106,14 +118,19 @@ export interface Subject {
   readonly name: SubjectName
   /** The database file, where there is one. */
   readonly file: string | undefined
-  push(
-    request: PushRequest,
-  ): Promise<{ readonly verdicts: ReadonlyArray<Verdict>; readonly serverVersion: number }>
+  push(request: PushRequest): Promise<{
+    readonly verdicts: ReadonlyArray<Verdict>
+    readonly serverVersion: number
+    /** One per verdict. */
+    readonly details: ReadonlyArray<Detail>
+  }>
   pull(request: PullRequest): Promise<PullPage>
   updateCursor(request: CursorRequest): Promise<void>
   gcChangeLog(request: RetentionRequest): Promise<void>
   gcTombstones(request: RetentionRequest): Promise<void>
   readonly store: AuthWorkspaceStore
+  /** Every live workspace. */
+  listWorkspaceIds(): Promise<ReadonlyArray<string>>
   /** No adapter of the host's: beside the adapters it is a second connection to the same file. */
   readonly memberships: MembershipCalls
   view(workspaceId: string): Promise<WorkspaceView>
@@ -138,6 +155,19 @@ const verdictOf = (outcome: OpOutcome): Verdict => {
   }
 }
 
+const detailOf = (outcome: OpOutcome): Detail => {
+  if (outcome._tag !== 'OpAccepted' && outcome._tag !== 'OpReplayed') return {}
+  const { applied, winner } = outcome
+  const wasExisting = outcome._tag === 'OpReplayed' || outcome.wasExisting
+  return winner === undefined ? { applied, wasExisting } : { applied, wasExisting, winner }
+}
+
+const detailOfResult = ({ applied, wasExisting, winner }: HostPushResult): Detail => ({
+  ...(applied === undefined ? {} : { applied }),
+  ...(wasExisting === undefined ? {} : { wasExisting }),
+  ...(winner === undefined ? {} : { winner }),
+})
+
 const codes = {
   CONFLICT: 'conflict',
   UNAUTHORIZED: 'forbidden',
@@ -153,7 +183,7 @@ const verdictOfResult = (result: HostPushResult): Verdict => {
     return { kind, opId }
   }
   const version = result.serverVersion!
-  if (result.applied === undefined) return { kind: 'replay', opId, version }
+  if (result.replayed === true) return { kind: 'replay', opId, version }
   return result.applied
     ? { kind: 'applied', opId, version }
     : { kind: 'superseded', opId, version, payload: result.payload }
@@ -282,7 +312,7 @@ const fromServices = async <R>(
     file,
     push: async (request) => {
       const { outcomes, serverVersion } = await run(gateway.push(request))
-      return { verdicts: outcomes.map(verdictOf), serverVersion }
+      return { verdicts: outcomes.map(verdictOf), serverVersion, details: outcomes.map(detailOf) }
     },
     pull: (request) => run(gateway.pull(request)),
     updateCursor: (request) => run(gateway.updateCursor(request)),
@@ -290,6 +320,7 @@ const fromServices = async <R>(
     gcTombstones: (request) => run(Effect.asVoid(gateway.gcTombstones(request))),
     store: {
       getOrCreateUser: (identity) => run(store.getOrCreateUser(identity)),
+      getUser: (identity) => run(store.getUser(identity)),
       getOrCreateDefaultWorkspace: (userId) => run(store.getOrCreateDefaultWorkspace(userId)),
       getWorkspaceRole: (membership) => run(store.getWorkspaceRole(membership)),
       listUserWorkspaces: (userId) => run(store.listUserWorkspaces(userId)),
@@ -298,6 +329,7 @@ const fromServices = async <R>(
       removeWorkspace: (membership) => run(store.removeWorkspace(membership)),
       setActiveWorkspace: (membership) => run(store.setActiveWorkspace(membership)),
     },
+    listWorkspaceIds: () => run(store.listWorkspaceIds),
     memberships: membershipCalls(Context.get(context, Memberships), runtime),
     view: view(context as Context.Context<R>, run as never),
     close: async () => {
@@ -352,6 +384,26 @@ const eventOf = (caller: Caller | undefined) => {
   }
 }
 
+/**
+ * The batch in parts none of which has an op id twice, since a host is told one result per id. A batch is worth what its ops are
+ * worth one after the other, so this makes no difference. What is no batch stays as it is, for the service to refuse.
+ */
+const withoutRepeats = (ops: ReadonlyArray<PendingOp>): ReadonlyArray<ReadonlyArray<PendingOp>> => {
+  if (!Array.isArray(ops) || ops.length > limits.batch) return [ops]
+  const parts: Array<Array<PendingOp>> = [[]]
+  let ids = new Set<string>()
+  for (const op of ops as ReadonlyArray<PendingOp>) {
+    const id = opIdOf(op)
+    if (ids.has(id)) {
+      parts.push([])
+      ids = new Set()
+    }
+    ids.add(id)
+    parts.at(-1)!.push(op)
+  }
+  return parts
+}
+
 const asRefused = async <A>(promise: Promise<A>): Promise<A> => {
   try {
     return await promise
@@ -393,17 +445,36 @@ const throughAdapters = (): Promise<Subject> => {
     file,
     push: async (request) => {
       const [event, input] = split(request)
-      const { results, serverVersion } = await asRefused(gateway.push(event, input))
-      return { verdicts: results.map(verdictOfResult), serverVersion }
+      const results: Array<HostPushResult> = []
+      let serverVersion = 0
+      for (const ops of withoutRepeats(input.ops)) {
+        const answer = await asRefused(gateway.push(event, { ...input, ops }))
+        checkPushAnswer({ ops }, answer)
+        results.push(...answer.results)
+        serverVersion = answer.serverVersion
+      }
+      return {
+        verdicts: results.map(verdictOfResult),
+        serverVersion,
+        details: results.map(detailOfResult),
+      }
     },
     pull: async (request) => {
       const [event, input] = split(request)
-      return asRefused(gateway.pull(event, input as never))
+      const answer = await asRefused(gateway.pull(event, input as never))
+      checkPullAnswer(request, answer)
+      const { oldestRetainedVersion, requiresSnapshot, ...page } = answer
+      expect({ oldestRetainedVersion, requiresSnapshot }).toEqual({
+        oldestRetainedVersion: 0,
+        requiresSnapshot: false,
+      })
+      return page
     },
     updateCursor: async (request) => asRefused(gateway.updateCursor(...split(request))),
     gcChangeLog: async (request) => asRefused(gateway.gcChangeLog(...split(request))),
     gcTombstones: async (request) => asRefused(gateway.gcTombstones(...split(request))),
     store,
+    listWorkspaceIds: () => asRefused(gateway.listWorkspaceIds({})),
     memberships: {
       addMember: async (request) => (await memberships()).addMember(request),
       setRole: async (request) => (await memberships()).setRole(request),

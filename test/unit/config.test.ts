@@ -103,22 +103,26 @@ describe('defaults', () => {
     dbPath: '/data/or3.db',
     journalMode: 'WAL',
     synchronous: 'NORMAL',
-    gcInterval: Option.none(),
+    gcInterval: Option.some(Duration.hours(1)),
     gcRetention: Duration.days(30),
     warnings: [],
   }
 
-  it('are WAL, NORMAL and no upkeep of its own, without a warning', () => {
+  it('are WAL, NORMAL and a collection every hour, without a warning', () => {
     expect(read(file)).toEqual({ settings, problems: [], logged: [] })
   })
 
-  it('are the same for settings given in the program', () => {
+  it('are the same for settings given in the program, which collects when it says so', () => {
     const layer = Config.layerOf({ dbPath: '/data/or3.db' })
-    expect(Effect.runSync(Effect.provide(ProviderConfig, layer))).toEqual(settings)
+    expect(Effect.runSync(Effect.provide(ProviderConfig, layer))).toEqual({
+      ...settings,
+      gcInterval: Option.none(),
+    })
   })
 
   it('stand for variables that are set but empty or blank', () => {
     const blank = {
+      OR3_SQLITE_DRIVER: ' ',
       OR3_SQLITE_PRAGMA_JOURNAL_MODE: '',
       OR3_SQLITE_PRAGMA_SYNCHRONOUS: '  ',
       OR3_SQLITE_ALLOW_IN_MEMORY: '',
@@ -224,6 +228,16 @@ describe('an in-memory database', () => {
     const { error, warnings } = await opening(env)
     expect(error).toBeUndefined()
     expect(warnings).toEqual([expect.stringMatching(/^\[or3-provider-sqlite\] .*all data is lost/)])
+  })
+
+  it('is what OR3_SQLITE_ALLOW_IN_MEMORY means without a path, with the same warning', async () => {
+    const env = { OR3_SQLITE_ALLOW_IN_MEMORY: 'true' }
+    expect(read(env)).toEqual(read({ ...memory, ...env }))
+    expect((await opening(env)).warnings).toEqual([expect.stringMatching(/all data is lost/)])
+    expect(read({ OR3_SQLITE_ALLOW_IN_MEMORY: 'false' }).problems).toEqual(read({}).problems)
+    expect(read({ ...env, OR3_SQLITE_STRICT: '1' }).problems).toEqual([
+      expect.stringMatching(/^OR3_SQLITE_STRICT forbids/),
+    ])
   })
 
   it('fails the start under OR3_SQLITE_STRICT, allowed or not, in tests or not', async () => {
@@ -340,6 +354,32 @@ describe('OR3_SQLITE_PRAGMA_SYNCHRONOUS', () => {
   })
 })
 
+describe('OR3_SQLITE_DRIVER', () => {
+  it.each(['better-sqlite3', 'better', 'sqlite', 'SQLite', ' better-sqlite3 '])('accepts %j', (value) => {
+    expect(read({ ...file, OR3_SQLITE_DRIVER: value })).toEqual(read(file))
+  })
+
+  it.each(['bun', 'bun:sqlite', 'turso', 'libsql', 'd1', 'cloudflare-d1', 'cloudflare', 'Turso'])(
+    '%j is an engine that this release does not have: no start, and one line that says what to set',
+    async (value) => {
+      const path = newFile()
+      const { error } = await opening({ OR3_SQLITE_DB_PATH: path, OR3_SQLITE_DRIVER: value })
+      expect(error).toBe(
+        `OR3_SQLITE_DRIVER is "${value}", an engine that this release does not have: set it to better-sqlite3 and OR3_SQLITE_DB_PATH to a file`,
+      )
+      expect(existsSync(path)).toBe(false)
+    },
+  )
+
+  it('lists what it accepts when it is nothing known', () => {
+    for (const value of ['postgres', 'constructor', 'better sqlite3']) {
+      expect(read({ ...file, OR3_SQLITE_DRIVER: value }).problems).toEqual([
+        `OR3_SQLITE_DRIVER is "${value}", but accepts only better-sqlite3, or its other names better and sqlite`,
+      ])
+    }
+  })
+})
+
 describe('foreign keys', () => {
   it('are on', () => {
     expect(pragmasOf({ OR3_SQLITE_DB_PATH: newFile() }).foreignKeys).toBe(1)
@@ -348,6 +388,7 @@ describe('foreign keys', () => {
 
 describe('several wrong values', () => {
   const wrong = {
+    OR3_SQLITE_DRIVER: 'turso',
     OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'wall',
     OR3_SQLITE_PRAGMA_SYNCHRONOUS: 'never',
     OR3_SQLITE_ALLOW_IN_MEMORY: 'perhaps',
@@ -405,13 +446,20 @@ describe('OR3_SQLITE_GC_INTERVAL and OR3_SQLITE_GC_RETENTION', () => {
     'say what they accept when given %j',
     (value) => {
       for (const name of ['OR3_SQLITE_GC_INTERVAL', 'OR3_SQLITE_GC_RETENTION']) {
-        const bound = name === 'OR3_SQLITE_GC_INTERVAL' ? ', up to 24 days' : ''
+        const bound = name === 'OR3_SQLITE_GC_INTERVAL' ? ', up to 24 days, or off' : ''
         expect(read({ ...file, [name]: value }).problems).toEqual([
           `${name} is "${value}", but accepts only a duration such as "90 minutes", "1 hour" or "30 days"${bound}`,
         ])
       }
     },
   )
+})
+
+it('OR3_SQLITE_GC_INTERVAL is switched off by off', () => {
+  for (const value of ['off', 'OFF', ' Off ']) {
+    expect(read({ ...file, OR3_SQLITE_GC_INTERVAL: value }).settings?.gcInterval).toEqual(Option.none())
+  }
+  expect(read({ ...file, OR3_SQLITE_GC_RETENTION: 'off' }).problems).toHaveLength(1)
 })
 
 it('OR3_SQLITE_GC_INTERVAL refuses what no timer of Node can wait for', () => {

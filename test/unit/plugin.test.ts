@@ -231,6 +231,17 @@ describe('as a process of its own', () => {
     expect(existsSync(`${path}-wal`)).toBe(false)
   })
 
+  it('ends by itself in a program that forgot to close, though upkeep is on its schedule', async () => {
+    const forgetful = `
+      import { openProvider } from './src/nuxt/adapters.js'
+      openProvider()
+      console.log('opened')`
+    const child = built.start(forgetful, { OR3_SQLITE_DB_PATH: newFile() })
+    const { code, stdout, stderr } = await child.outcome
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain('opened')
+  })
+
   it('ends with exit code 1 and one line when the boot fails', async () => {
     expect(await built.run(script, { HOST_CONFIG })).toEqual({
       code: 1,

@@ -109,6 +109,7 @@ it('no statement holds what the services were given', async () => {
       yield* store.setActiveWorkspace({ userId: other, workspaceId })
       yield* members.removeMember({ userId: other, workspaceId })
       yield* store.getWorkspaceRole({ userId: given, workspaceId: given })
+      yield* Effect.either(store.getUser({ provider: given, providerUserId: given }))
       yield* Effect.either(store.getOrCreateDefaultWorkspace(given))
       yield* store.listUserWorkspaces(given)
       yield* store.removeWorkspace({ userId, workspaceId })

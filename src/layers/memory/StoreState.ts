@@ -59,11 +59,14 @@ export const requireWorkspace = (
     : Either.right(workspace)
 }
 
+export const oldestFirst = (a: Workspace, b: Workspace): number =>
+  a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1)
+
 /** A user's live workspaces, oldest first. */
 export const workspacesOf = (state: State, userId: string): ReadonlyArray<Workspace> =>
   [...state.workspaces.values()]
     .filter(({ removed, members }) => !removed && members.has(userId))
-    .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+    .sort(oldestFirst)
 
 /** After a workspace or a membership is gone: whoever had it active goes to the oldest live membership, else to none. */
 export const rehome = (state: State, user: User, workspaceId: string): void => {

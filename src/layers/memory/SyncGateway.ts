@@ -7,50 +7,75 @@
 import { Effect, Layer } from 'effect'
 import { isFromBeforeRestore, leapOver } from '../../services/epochs.js'
 import { gatewayOf } from '../../services/gatewayOf.js'
-import { type CheckedOp, checkOp, sameContent } from '../../services/opRules.js'
+import { type CheckedOp, checkOp, isSameAsStands, sameContent } from '../../services/opRules.js'
 import { checkCursor, checkPull, checkPush, checkRetention, fitsPage } from '../../services/requests.js'
 import { wins } from '../../services/Revision.js'
 import type { SyncChange } from '../../services/SyncDomain.js'
 import { InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
 import { OpAccepted, type OpOutcome, OpReplayed, SyncGateway } from '../../services/SyncGateway.js'
 import type { Verbs } from '../../services/telemetry.js'
+import { type Standing, supersededBy } from '../../services/Winner.js'
 import { makeNews } from '../news.js'
 import { epochSeconds } from '../time.js'
-import { GatewayState, layer as stateLayer, type LogEntry, type WorkspaceState } from './GatewayState.js'
+import {
+  GatewayState,
+  layer as stateLayer,
+  type LogEntry,
+  type Row,
+  type WorkspaceState,
+} from './GatewayState.js'
 
 const recordKey = ({ tableName, pk }: CheckedOp) => `${tableName}\0${pk}`
 
 const parse = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json))
 
+const standingOf = (state: WorkspaceState, key: string, { op, userId, at }: Row): Standing => ({
+  revision: { clock: op.clock, hlc: op.hlc, opId: op.opId },
+  deletedAt: op.operation === 'delete' ? (state.tombstones.get(key)?.at ?? at) : null,
+  payload: parse(op.payloadJson),
+  owner: userId,
+})
+
 const pushOp = (state: WorkspaceState, op: CheckedOp, userId: string | undefined, at: number): OpOutcome => {
   const { opId } = op
+  const key = recordKey(op)
+  const row = state.rows.get(key)
   const known =
     state.log.find((entry) => entry.op.opId === opId) ?? state.trimmed.find((entry) => entry.op.opId === opId)
   if (known !== undefined) {
     const { version } = known
-    if (sameContent(known.op, op)) return new OpReplayed({ opId, serverVersion: version })
-    return new OpConflict({ opId, serverVersion: version })
+    if (!sameContent(known.op, op)) return new OpConflict({ opId, serverVersion: version })
+    const applied = row!.op.opId === opId
+    const standing = applied ? {} : supersededBy(standingOf(state, key, row!), userId)
+    return new OpReplayed({ opId, serverVersion: version, applied, ...standing })
   }
-  const key = recordKey(op)
-  const row = state.rows.get(key)
   if (op.tableName === 'notifications' && userId !== undefined && (row?.userId ?? userId) !== userId) {
     return new OpForbidden({ opId })
   }
 
+  // Forgotten since, but the record stands by it.
+  if (row !== undefined && row.op.opId === opId && !wins(op, row.op) && !wins(row.op, op)) {
+    return isSameAsStands(op, row.op)
+      ? new OpReplayed({ opId, serverVersion: row.version, applied: true })
+      : new OpConflict({ opId, serverVersion: row.version })
+  }
+
   const version = ++state.version
   state.log.push({ version, op, at })
+  const accepted = { opId, serverVersion: version, wasExisting: row !== undefined }
   if (row !== undefined && !wins(op, row.op)) {
-    return new OpAccepted({ opId, serverVersion: version, applied: false, ...payloadOf(row.op) })
+    const standing = supersededBy(standingOf(state, key, row), userId)
+    return new OpAccepted({ ...accepted, applied: false, ...standing })
   }
   if (op.operation === 'delete') {
     const deletedBy = op.tableName === 'notifications' ? (userId ?? null) : null
-    state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy })
+    state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy, at })
     state.tombstones.set(key, { clock: op.clock, hlc: op.hlc, opId, version, at })
   } else {
-    state.rows.set(key, { op, version, userId: op.owner })
+    state.rows.set(key, { op, version, userId: op.owner, at })
     state.tombstones.delete(key)
   }
-  return new OpAccepted({ opId, serverVersion: version, applied: true })
+  return new OpAccepted({ ...accepted, applied: true })
 }
 
 const payloadOf = (op: CheckedOp) => (op.payloadJson === null ? {} : { payload: parse(op.payloadJson) })

@@ -6,6 +6,7 @@
 import { Effect, Either, Layer } from 'effect'
 import { IdGenerator } from '../../services/IdGenerator.js'
 import {
+  type DefaultWorkspace,
   type Role,
   WorkspaceForbidden,
   WorkspaceNotFound,
@@ -14,13 +15,16 @@ import {
 import {
   checkId,
   checkIdentity,
+  checkIdentityKey,
   checkMembership,
   checkWorkspace,
   defaultWorkspaceName,
+  profileOf,
 } from '../../services/workspaceRules.js'
 import { observeStore } from '../../services/telemetry.js'
 import { epochSeconds } from '../time.js'
 import {
+  oldestFirst,
   rehome,
   requireUser,
   requireWorkspace,
@@ -76,17 +80,24 @@ const make = Effect.gen(function* () {
         }),
       ),
 
+    getUser: (identity) =>
+      Effect.suspend(() =>
+        Either.map(checkIdentityKey(identity), ({ provider, providerUserId }) => {
+          const user = accounts.get(`${provider}\0${providerUserId}`)
+          return user === undefined ? null : profileOf(user.id, user.email, user.displayName)
+        }),
+      ),
+
     getOrCreateDefaultWorkspace: (userId) =>
       Effect.flatMap(fresh, (drawn) =>
         Either.gen(function* () {
           const user = yield* requireUser(state, yield* checkId('user id', userId))
           const live = workspacesOf(state, user.id)
-          const chosen =
-            live.find(({ id }) => id === user.active) ??
-            live[0] ??
-            addWorkspace(drawn, user.id, defaultWorkspaceName, null)
+          const known = live.find(({ id }) => id === user.active) ?? live[0]
+          const chosen = known ?? addWorkspace(drawn, user.id, defaultWorkspaceName, null)
           user.active = chosen.id
-          return { workspaceId: chosen.id, workspaceName: chosen.name }
+          const answer: DefaultWorkspace = { workspaceId: chosen.id, workspaceName: chosen.name }
+          return known === undefined ? { ...answer, created: true } : answer
         }),
       ),
 
@@ -99,6 +110,13 @@ const make = Effect.gen(function* () {
           }),
         ),
       ),
+
+    listWorkspaceIds: Effect.sync(() =>
+      [...workspaces.values()]
+        .filter(({ removed }) => !removed)
+        .sort(oldestFirst)
+        .map(({ id }) => id),
+    ),
 
     listUserWorkspaces: (id) =>
       Effect.suspend(() =>

@@ -45,9 +45,9 @@ const noRow = (where: string) =>
 
 const count = (column: string) =>
   `(typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER})`
-const ascii = (column: string) =>
-  `(typeof(${column}) = 'text' AND octet_length(${column}) BETWEEN 1 AND ${limits.idLength} AND ${column} NOT GLOB '*[^ -~]*')`
-const stamp = `${ascii('op_id')} AND ${ascii('hlc')} AND ${ascii('device_id')} AND ${count('clock')}`
+const ascii = (column: string, maxLength: number = limits.idLength) =>
+  `(typeof(${column}) = 'text' AND octet_length(${column}) BETWEEN 1 AND ${maxLength} AND ${column} NOT GLOB '*[^ -~]*')`
+const stamp = `${ascii('op_id')} AND ${ascii('hlc', limits.hlcLength)} AND ${ascii('device_id')} AND ${count('clock')}`
 
 const withoutCounter = (table: string) =>
   `SELECT '${table}' AS "in", workspace_id FROM (SELECT DISTINCT workspace_id FROM ${table})

@@ -1,0 +1,39 @@
+/**
+ * Op ids as hosts of mid-2026 accept them: UUIDs. What the services keep may be any printable ASCII, from tools and from
+ * databases of earlier packages, and one such id in a page would stop every device of the workspace.
+ */
+import { createHash } from 'node:crypto'
+import { leapSize } from '../services/epochs.js'
+import type { Stamp } from '../services/SyncDomain.js'
+
+/** Of the versions that are in use; the narrowest rule that a check may have. */
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
+
+export const isUuid = (id: string): boolean => id.length === 36 && uuid.test(id)
+
+/** The 128 bits of a hash as a UUID of version 8, which is for whoever makes their own. */
+const asUuid = (hex: string) => {
+  const variant = '89ab'[Number.parseInt(hex.slice(16, 17), 16) % 4]!
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `${variant}${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-')
+}
+
+/**
+ * The op id as devices are told: the op's own if it is a UUID, else one that is made from what identifies the revision. It is the
+ * same in every answer, and after a restored backup has raised the clock by whole epochs.
+ */
+export const servedOpId = (
+  workspaceId: string,
+  tableName: string,
+  pk: string,
+  { opId, clock, hlc }: Pick<Stamp, 'opId' | 'clock' | 'hlc'>,
+): string => {
+  if (isUuid(opId)) return opId
+  const revision = [workspaceId, tableName, pk, clock % leapSize, hlc, opId]
+  return asUuid(createHash('sha256').update(JSON.stringify(revision)).digest('hex'))
+}
