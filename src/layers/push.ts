@@ -191,19 +191,16 @@ class Batch {
       now,
     ]
     if (tableName === 'notifications') row.push(isDelete ? (this.userId ?? null) : op.owner)
+    const wasExisting = connection.first(pushSql.hasRow[tableName], workspaceId, pk) !== undefined
+    const accepted = { opId, serverVersion: this.shown(version), wasExisting }
     if (connection.run(pushSql.materialize[tableName], ...row) === 0) {
-      return new OpAccepted({
-        opId,
-        serverVersion: this.shown(version),
-        applied: false,
-        ...this.winningPayload(op),
-      })
+      return new OpAccepted({ ...accepted, applied: false, ...this.winningPayload(op) })
     }
     if (isDelete) {
       connection.run(pushSql.bury, workspaceId, tableName, pk, clock, hlc, opId, version, now)
       this.hasTombstones = true
     } else if (this.hasTombstones) connection.run(pushSql.revive, workspaceId, tableName, pk)
-    return new OpAccepted({ opId, serverVersion: this.shown(version), applied: true })
+    return new OpAccepted({ ...accepted, applied: true })
   }
 
   private winningPayload({ tableName, pk }: CheckedOp): { readonly payload?: unknown } {

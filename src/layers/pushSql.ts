@@ -28,6 +28,8 @@ export const pushSql = {
       op_id, created_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 
+  hasRow: perTable((table) => `SELECT 1 FROM s_${table} WHERE workspace_id = ? AND pk = ?`),
+
   /** Changes one row if the op wins, none if it loses. A notification's user comes last. */
   materialize: perTable((table) => {
     const owned = table === 'notifications'

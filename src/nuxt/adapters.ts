@@ -8,6 +8,7 @@ import { rootMessage } from '../layers/sqliteErrors.js'
 import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
+import { type EmitHook, hooksThrough, type Teller } from './hooks.js'
 import type { AuthWorkspaceStore, HostEvent, SyncGatewayAdapter } from './host.js'
 import { prerendering, type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
 import { callerOf } from './session.js'
@@ -19,6 +20,7 @@ export type {
   SyncErrorCode,
   SyncGatewayAdapter,
 } from './host.js'
+export type { EmitHook } from './hooks.js'
 export { HostError } from './httpErrors.js'
 
 /** The id under which the host knows this provider. */
@@ -66,6 +68,8 @@ export interface ProviderOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
   /** What the services run under: a tracer, an exporter of metrics, a logger. Must be built without waiting. */
   readonly observability?: Layer.Layer<never, unknown> | undefined
+  /** Is told each op that was applied to a thread, message, post or notification; its fate is no concern of the push. */
+  readonly onApplied?: EmitHook | undefined
 }
 
 /**
@@ -76,6 +80,7 @@ export interface ProviderOptions {
 export const openProvider = ({
   env = process.env,
   observability = Layer.empty,
+  onApplied,
 }: ProviderOptions = {}): Provider => {
   const settings = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const runtime = ManagedRuntime.make(
@@ -123,10 +128,17 @@ export const openProvider = ({
     if (Exit.isFailure(exit)) logFault(exit.cause)
     return unwrap(exit)
   }
+  const teller = onApplied && runSync(hooksThrough(onApplied))
+  const close = async () => {
+    await Promise.allSettled(running)
+    // A hook may well use the database.
+    if (teller !== undefined) await Runtime.runPromise(started.value)(teller.close)
+    await runtime.dispose()
+  }
   return {
     workspaceStore: workspaceStore(Context.get(context, WorkspaceStore), run),
-    syncGateway: syncGateway(Context.get(context, SyncGateway), run),
-    close: () => (closing ??= Promise.allSettled(running).then(() => runtime.dispose())),
+    syncGateway: syncGateway(Context.get(context, SyncGateway), run, teller),
+    close: () => (closing ??= close()),
   }
 }
 
@@ -138,7 +150,11 @@ const unwrap = <A>(exit: Exit.Exit<A, ServiceError>): A => {
 
 type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
 
-const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter => {
+const syncGateway = (
+  gateway: SyncGateway['Type'],
+  run: Run,
+  teller: Teller | undefined,
+): SyncGatewayAdapter => {
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
   const call = <A>(event: HostEvent | undefined, input: A) => {
     const caller = callerOf(event)
@@ -152,7 +168,11 @@ const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter
     id: providerId,
     pull: async (event, input) => run(gateway.pull(call(event, input))),
     push: async (event, input) => {
-      const { outcomes, serverVersion } = await run(gateway.push(call(event, input)))
+      const request = call(event, input)
+      const pushed = gateway.push(request)
+      const { outcomes, serverVersion } = await run(
+        teller === undefined ? pushed : Effect.tap(pushed, ({ outcomes }) => teller.tell(request, outcomes)),
+      )
       return { results: outcomes.map(toPushResult), serverVersion }
     },
     updateCursor: async (event, input) => run(gateway.updateCursor(call(event, input))),

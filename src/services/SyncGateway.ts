@@ -60,6 +60,8 @@ export class OpAccepted extends Data.TaggedClass('OpAccepted')<{
   readonly serverVersion: number
   /** False when the record already had a greater revision: the op is logged, the record unchanged. */
   readonly applied: boolean
+  /** Whether the record had a row before the op, be it live or deleted. */
+  readonly wasExisting: boolean
   /** When superseded: the payload of the winning revision, absent if that is a delete without one. */
   readonly payload?: unknown
 }> {}

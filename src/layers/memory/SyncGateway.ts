@@ -39,8 +39,9 @@ const pushOp = (state: WorkspaceState, op: CheckedOp, userId: string | undefined
 
   const version = ++state.version
   state.log.push({ version, op, at })
+  const accepted = { opId, serverVersion: version, wasExisting: row !== undefined }
   if (row !== undefined && !wins(op, row.op)) {
-    return new OpAccepted({ opId, serverVersion: version, applied: false, ...payloadOf(row.op) })
+    return new OpAccepted({ ...accepted, applied: false, ...payloadOf(row.op) })
   }
   if (op.operation === 'delete') {
     const deletedBy = op.tableName === 'notifications' ? (userId ?? null) : null
@@ -50,7 +51,7 @@ const pushOp = (state: WorkspaceState, op: CheckedOp, userId: string | undefined
     state.rows.set(key, { op, version, userId: op.owner })
     state.tombstones.delete(key)
   }
-  return new OpAccepted({ opId, serverVersion: version, applied: true })
+  return new OpAccepted({ ...accepted, applied: true })
 }
 
 const payloadOf = (op: CheckedOp) => (op.payloadJson === null ? {} : { payload: parse(op.payloadJson) })
