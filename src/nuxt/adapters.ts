@@ -111,6 +111,7 @@ export const openProvider = ({
   }
   const running = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
+  let refusing = false
   /** Most calls end at once, since the driver is synchronous; the others are waited for, and by `close` too. */
   const exitOf = <A>(
     effect: Effect.Effect<A, ServiceError>,
@@ -123,16 +124,17 @@ export const openProvider = ({
     return promise.finally(() => running.delete(promise))
   }
   const run = async <A>(effect: Effect.Effect<A, ServiceError>): Promise<A> => {
-    if (closing !== undefined) throw shuttingDown()
+    if (refusing) throw shuttingDown()
     const exit = await exitOf(effect)
     if (Exit.isFailure(exit)) logFault(exit.cause)
     return unwrap(exit)
   }
   const teller = onApplied && runSync(hooksThrough(onApplied))
   const close = async () => {
-    await Promise.allSettled(running)
-    // A hook may well use the database.
+    // What hooks have yet to be told comes first: they may use these adapters.
     if (teller !== undefined) await Runtime.runPromise(started.value)(teller.close)
+    refusing = true
+    await Promise.allSettled(running)
     await runtime.dispose()
   }
   return {

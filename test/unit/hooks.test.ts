@@ -241,12 +241,14 @@ describe('a hook that', () => {
 
   it('has not run yet runs before the database closes', async () => {
     open(async (name, payload) => {
-      await provider.workspaceStore.getWorkspaceRole({ userId: 'u', workspaceId: 'w' }).catch(() => {})
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      // What it asks of the provider is still answered.
+      await provider.syncGateway.pull({}, { ...scope(), cursor: 0 })
       await remember(name, payload)
     })
-    await push([put(), put({ pk: 'm2' })])
+    await push([put(), put({ pk: 'm2' }), put({ pk: 'm3' })])
     await provider.close()
-    expect(told).toHaveLength(2)
+    expect(told).toHaveLength(3)
   })
 })
 
@@ -271,6 +273,16 @@ describe('the memory that hooks may take is bounded', () => {
           wasExisting: false,
         }),
     )
+
+  it.effect('and a push that commits first is told first, whichever is heard of first', () =>
+    Effect.gen(function* () {
+      const teller = yield* hooksThrough(remember)
+      yield* teller.tell(request(2, 2), outcomes(2, 2))
+      yield* teller.tell(request(2), outcomes(2))
+      yield* turns
+      expect(told.map(([, { id }]) => id)).toEqual(['0', '1', '2', '3'])
+    }),
+  )
 
   it.effect('by the calls that wait: beyond them, new ones are dropped', () =>
     Effect.gen(function* () {
