@@ -38,7 +38,9 @@ export const liveRows = (path: string, workspaceId: string): Record<string, unkn
     const rows = syncedTables.flatMap((table) =>
       database
         .prepare<[string], { pk: string; clock: number; data_json: string }>(
-          `SELECT pk, clock, data_json FROM s_${table} WHERE workspace_id = ? AND NOT deleted`,
+          `SELECT pk, clock + clock_offset AS clock, data_json
+          FROM s_${table} JOIN server_version_counter USING (workspace_id)
+          WHERE workspace_id = ? AND NOT deleted`,
         )
         .all(workspaceId)
         .map(({ pk, clock, data_json: json }): [string, unknown] => [

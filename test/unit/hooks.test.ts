@@ -32,8 +32,7 @@ const open = (onApplied?: EmitHook) => {
 
 beforeEach(() => {
   told = []
-  for (const method of ['log', 'warn', 'error'] as const)
-    vi.spyOn(console, method).mockImplementation(() => {})
+  for (const method of ['log', 'error'] as const) vi.spyOn(console, method).mockImplementation(() => {})
 })
 
 afterEach(async () => {
@@ -41,7 +40,9 @@ afterEach(async () => {
   vi.restoreAllMocks()
 })
 
-const warnings = () => vi.mocked(console.warn).mock.calls.map(([line]) => String(line))
+/** What was logged of hooks. */
+const warnings = () =>
+  vi.mocked(console.error).mock.calls.flatMap(([line]) => (/hook/.test(String(line)) ? [String(line)] : []))
 
 const ada: HostEvent = {
   context: {
