@@ -8,7 +8,7 @@ import { rootMessage } from '../layers/sqliteErrors.js'
 import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
-import { type EmitHook, hooksThrough, type Teller } from './hooks.js'
+import { type EmitHook, hooksThrough, telling } from './hooks.js'
 import type { AuthWorkspaceStore, HostEvent, SyncGatewayAdapter } from './host.js'
 import { prerendering, type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
 import { callerOf } from './session.js'
@@ -131,15 +131,18 @@ export const openProvider = ({
   }
   const teller = onApplied && runSync(hooksThrough(onApplied))
   const close = async () => {
-    // What hooks have yet to be told comes first: they may use these adapters.
-    if (teller !== undefined) await Runtime.runPromise(started.value)(teller.close)
+    if (teller !== undefined) {
+      await Promise.allSettled(running)
+      // Hooks are still told what was pushed, and what they ask of these adapters is still answered.
+      await Runtime.runPromise(started.value)(teller.close)
+    }
     refusing = true
     await Promise.allSettled(running)
     await runtime.dispose()
   }
   return {
     workspaceStore: workspaceStore(Context.get(context, WorkspaceStore), run),
-    syncGateway: syncGateway(Context.get(context, SyncGateway), run, teller),
+    syncGateway: syncGateway(telling(Context.get(context, SyncGateway), teller), run),
     close: () => (closing ??= close()),
   }
 }
@@ -152,11 +155,7 @@ const unwrap = <A>(exit: Exit.Exit<A, ServiceError>): A => {
 
 type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
 
-const syncGateway = (
-  gateway: SyncGateway['Type'],
-  run: Run,
-  teller: Teller | undefined,
-): SyncGatewayAdapter => {
+const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter => {
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
   const call = <A>(event: HostEvent | undefined, input: A) => {
     const caller = callerOf(event)
@@ -170,11 +169,7 @@ const syncGateway = (
     id: providerId,
     pull: async (event, input) => run(gateway.pull(call(event, input))),
     push: async (event, input) => {
-      const request = call(event, input)
-      const pushed = gateway.push(request)
-      const { outcomes, serverVersion } = await run(
-        teller === undefined ? pushed : Effect.tap(pushed, ({ outcomes }) => teller.tell(request, outcomes)),
-      )
+      const { outcomes, serverVersion } = await run(gateway.push(call(event, input)))
       return { results: outcomes.map(toPushResult), serverVersion }
     },
     updateCursor: async (event, input) => run(gateway.updateCursor(call(event, input))),

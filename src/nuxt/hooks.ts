@@ -4,7 +4,7 @@
 import { Clock, Effect, Fiber, Option, Queue } from 'effect'
 import { epochSeconds, letOthersGo } from '../layers/time.js'
 import type { Operation, PendingOp } from '../services/SyncDomain.js'
-import type { OpOutcome, PushRequest } from '../services/SyncGateway.js'
+import type { OpOutcome, PushRequest, SyncGateway } from '../services/SyncGateway.js'
 
 /**
  * What is told of an applied op: a name such as `db.threads.create:action:after`, and the op's payload with the record's `id`, the
@@ -158,3 +158,13 @@ export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
       ),
     }
   })
+
+/** A gateway whose pushes the teller hears of; the same one without a teller. */
+export const telling = (gateway: SyncGateway['Type'], teller: Teller | undefined): SyncGateway['Type'] =>
+  teller === undefined
+    ? gateway
+    : {
+        ...gateway,
+        push: (request) =>
+          Effect.tap(gateway.push(request), ({ outcomes }) => teller.tell(request, outcomes)),
+      }
