@@ -113,7 +113,7 @@ describe('a push', () => {
     const [good, other] = [uuidPut({ pk: 'm1' }), uuidDel({ table: 'kv', pk: 'k1' })]
     const { status, body } = await ada.push(
       good,
-      put({ id: 'no UUID' }),
+      { ...put(), stamp: { ...put().stamp, opId: 'no UUID' } },
       uuidPut({ table: 'nonsense' }),
       other,
     )
