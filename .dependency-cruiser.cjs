@@ -53,11 +53,11 @@ module.exports = {
       to: { path: '^(test|bench|playground|scripts|examples)/' },
     },
     {
-      name: 'playground-and-examples-have-only-what-is-published',
+      name: 'hosts-and-examples-have-only-what-is-published',
       comment: 'They stand for hosts and programs of others, which import the package by its name.',
       severity: 'error',
-      from: { path: '^(playground|examples)/' },
-      to: { path: '^(src|migrations|test|bench|scripts)/' },
+      from: { path: '^(playground|examples|test/fixtures)/' },
+      to: { path: '^(src|migrations|test/(?!fixtures)|bench|scripts)/' },
     },
     {
       name: 'no-undeclared-packages',

@@ -17,11 +17,17 @@ export default {
         'playground/app/{composables,utils}/*.ts',
         // Named by the playground's configuration.
         'playground/server/observability.ts',
+        // Our module finds these, and what it makes imports from them.
+        'playground/server/{auth/store,sync/gateway}/registry.ts',
+        'test/fixtures/*/server/{auth/store/registry,sync/gateway/registry,utils/webhooks/runtime}.ts',
+        'test/fixtures/*/nuxt.config.ts',
+        'test/fixtures/*/app/app.vue',
+        'test/fixtures/*/server/{api,plugins}/**/*.ts',
       ],
       project: ['{src,migrations,test,bench,playground,scripts,.ci}/**/*.{ts,mjs,vue}'],
-      // Aliases of the host's build. The last one our module makes.
+      // Aliases of the host's build, which our module makes.
       paths: {
-        '~~/*': ['./playground/*'],
+        '#or3-provider-sqlite/host': ['./test/support/host.ts'],
         '#or3-provider-sqlite/observability': ['./playground/server/observability.ts'],
       },
     },

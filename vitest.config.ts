@@ -9,7 +9,7 @@ export default defineConfig({
     // The host's aliases, so that the real plugin can be tested.
     alias: [
       {
-        find: /^(#imports|#or3-.*|~~\/.*)$/,
+        find: /^(#imports|#or3-.*)$/,
         replacement: fileURLToPath(new URL('test/support/host.ts', import.meta.url)),
       },
     ],

@@ -1,7 +1,7 @@
 /**
- * Looks into the provider's database, past the provider: only a playground does that.
+ * Looks into the provider's database, past the provider, and turns its clocks: only a playground does that.
  *
- * The file is opened by the very SQLite library that serves it, and read-only. Opened by anything else in this process, such as
+ * The file is opened by the very SQLite library that serves it. Opened by anything else in this process, such as
  * `fs`, closing it would drop the locks that the serving connection holds on it.
  */
 import Sqlite from 'better-sqlite3'
@@ -46,6 +46,10 @@ const sql = {
   cursors: `
     SELECT device_id AS deviceId, last_seen_version AS version FROM device_cursors
     WHERE workspace_id = @workspaceId ORDER BY device_id`,
+  older: [
+    `UPDATE change_log SET created_at = created_at - @seconds WHERE workspace_id = @workspaceId`,
+    `UPDATE tombstones SET deleted_at = deleted_at - @seconds WHERE workspace_id = @workspaceId`,
+  ],
 }
 
 type Stored<A> = Omit<A, 'payload'> & { readonly payload: string | null }
@@ -72,17 +76,26 @@ const read = (database: Sqlite.Database, workspaceId: string): ServerView => {
   }
 }
 
-/** One snapshot of a workspace. */
-export const inspect = (workspaceId: string): ServerView => {
+/** Opened for each look, so that at the end of the server the provider's connection is the last one, which tidies up. */
+const withDatabase = <A>(options: Sqlite.Options, use: (database: Sqlite.Database) => A): A => {
   const path = process.env.OR3_SQLITE_DB_PATH
   if (!path || path === ':memory:') {
     throw createError({ statusCode: 404, statusMessage: 'There is no database file to look into' })
   }
-  // Opened for each look, so that at the end of the server the provider's connection is the last one, which tidies up.
-  const database = new Sqlite(path, { readonly: true, fileMustExist: true })
+  const database = new Sqlite(path, { ...options, fileMustExist: true })
   try {
-    return database.transaction(() => read(database, workspaceId))()
+    return database.transaction(() => use(database))()
   } finally {
     database.close()
   }
 }
+
+/** One snapshot of a workspace. */
+export const inspect = (workspaceId: string): ServerView =>
+  withDatabase({ readonly: true }, (database) => read(database, workspaceId))
+
+/** Makes history older by so many seconds. Its devices are left alone: they have just been heard of. */
+export const makeOlder = (workspaceId: string, seconds: number): void =>
+  withDatabase({}, (database) => {
+    for (const statement of sql.older) database.prepare(statement).run({ workspaceId, seconds })
+  })

@@ -9,6 +9,7 @@ import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
 import { toPullAnswer, toPushAnswer } from './answers.js'
+import { type EmitHook, hooksThrough, telling } from './hooks.js'
 import type { AuthWorkspaceStore, HostEvent, MaintenanceAdapter, SyncGatewayAdapter } from './host.js'
 import { prerendering, type ServiceError, shuttingDown, toHostError } from './httpErrors.js'
 import { callerOf } from './session.js'
@@ -23,6 +24,7 @@ export type {
   SyncErrorCode,
   SyncGatewayAdapter,
 } from './host.js'
+export type { EmitHook } from './hooks.js'
 export { HostError } from './httpErrors.js'
 
 /** The id under which the host knows this provider. */
@@ -70,6 +72,8 @@ export interface ProviderOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
   /** What the services run under: a tracer, an exporter of metrics, a logger. Must be built without waiting. */
   readonly observability?: Layer.Layer<never, unknown> | undefined
+  /** Is told each op that was applied to a thread, message, post or notification; its fate is no concern of the push. */
+  readonly onApplied?: EmitHook | undefined
 }
 
 /**
@@ -80,6 +84,7 @@ export interface ProviderOptions {
 export const openProvider = ({
   env = process.env,
   observability = Layer.empty,
+  onApplied,
 }: ProviderOptions = {}): Provider => {
   const settings = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const runtime = ManagedRuntime.make(
@@ -110,6 +115,7 @@ export const openProvider = ({
   }
   const running = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
+  let refusing = false
   /** Most calls end at once, since the driver is synchronous; the others are waited for, and by `close` too. */
   const exitOf = <A>(
     effect: Effect.Effect<A, ServiceError>,
@@ -122,18 +128,29 @@ export const openProvider = ({
     return promise.finally(() => running.delete(promise))
   }
   const run = async <A>(effect: Effect.Effect<A, ServiceError>): Promise<A> => {
-    if (closing !== undefined) throw shuttingDown()
+    if (refusing) throw shuttingDown()
     const exit = await exitOf(effect)
     if (Exit.isFailure(exit)) logFault(exit.cause)
     return unwrap(exit)
   }
+  const teller = onApplied && runSync(hooksThrough(onApplied))
+  const close = async () => {
+    if (teller !== undefined) {
+      await Promise.allSettled(running)
+      // Hooks are still told what was pushed, and what they ask of these adapters is still answered.
+      await Runtime.runPromise(started.value)(teller.close)
+    }
+    refusing = true
+    await Promise.allSettled(running)
+    await runtime.dispose()
+  }
   return {
     workspaceStore: workspaceStore(Context.get(context, WorkspaceStore), run),
     syncGateway: {
-      ...syncGateway(Context.get(context, SyncGateway), run),
+      ...syncGateway(telling(Context.get(context, SyncGateway), teller), run),
       ...maintenance(Context.get(context, WorkspaceStore), run),
     },
-    close: () => (closing ??= Promise.allSettled(running).then(() => runtime.dispose())),
+    close: () => (closing ??= close()),
   }
 }
 

@@ -1,27 +1,20 @@
 /**
- * The host's aliases, which resolve only inside the host's build. An ambient file: no import or export at its top.
+ * The host's aliases, and our module's own, which resolve only inside the host's build. An ambient file: no import or export at its top.
  */
-declare module '~~/server/auth/store/registry' {
-  export const registerAuthWorkspaceStore: (
-    item: import('./host.js').Registration<import('./host.js').AuthWorkspaceStore>,
-  ) => void
-}
-
-declare module '~~/server/sync/gateway/registry' {
-  export const registerSyncGatewayAdapter: (
-    item: import('./host.js').Registration<import('./host.js').SyncGatewayAdapter>,
-  ) => void
-}
-
 declare module '#imports' {
-  export const useRuntimeConfig: () => {
-    readonly auth?: { readonly enabled?: boolean }
-    readonly sync?: { readonly provider?: string }
-    readonly public?: { readonly sync?: { readonly provider?: string } }
-  }
+  export const useRuntimeConfig: () => import('./selection.js').HostConfig
   export const defineNitroPlugin: (
     plugin: import('nitropack').NitroAppPlugin,
   ) => import('nitropack').NitroAppPlugin
+}
+
+/** Made by our own module from the files of the host, see `registries.ts`. What this host does not have is undefined. */
+declare module '#or3-provider-sqlite/host' {
+  import type { EmitHook } from './hooks.js'
+  import type { AuthWorkspaceStore, Registration, SyncGatewayAdapter } from './host.js'
+  export const registerAuthWorkspaceStore: ((item: Registration<AuthWorkspaceStore>) => void) | undefined
+  export const registerSyncGatewayAdapter: ((item: Registration<SyncGatewayAdapter>) => void) | undefined
+  export const emitWebhookSystemHook: EmitHook | undefined
 }
 
 /** Made by our own module, see `module.ts`. */

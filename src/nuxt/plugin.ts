@@ -1,23 +1,32 @@
 /**
  * The Nitro plugin: opens the provider once and registers it with the host.
  *
- * Everything happens before the plugin returns: Nitro does not wait for promises, and the first request may come right after.
+ * Everything happens before the plugin returns: Nitro does not wait for promises, the first request may come right after, and
+ * later hosts check then which providers there are.
  */
-import { registerAuthWorkspaceStore } from '~~/server/auth/store/registry'
-import { registerSyncGatewayAdapter } from '~~/server/sync/gateway/registry'
 import { defineNitroPlugin, useRuntimeConfig } from '#imports'
+import {
+  emitWebhookSystemHook,
+  registerAuthWorkspaceStore,
+  registerSyncGatewayAdapter,
+} from '#or3-provider-sqlite/host'
 import observability from '#or3-provider-sqlite/observability'
 import { openProvider, type Provider, providerId, unopenedProvider } from './adapters.js'
+import { type Selection, selectionOf } from './selection.js'
 
-const register = ({ syncGateway, workspaceStore }: Pick<Provider, 'syncGateway' | 'workspaceStore'>) => {
-  registerAuthWorkspaceStore({ id: providerId, order: 100, create: () => workspaceStore })
-  registerSyncGatewayAdapter({ id: providerId, order: 100, create: () => syncGateway })
+/** Registers what is selected with the registries that this host has. */
+const register = (
+  { syncGateway, workspaceStore }: Pick<Provider, 'syncGateway' | 'workspaceStore'>,
+  { store, gateway }: Selection,
+) => {
+  if (store) registerAuthWorkspaceStore?.({ id: providerId, order: 100, create: () => workspaceStore })
+  if (gateway) registerSyncGatewayAdapter?.({ id: providerId, order: 100, create: () => syncGateway })
 }
 
 /** A server that cannot store must not serve: one line for the operator, before it listens. */
 const openOrExit = (): Provider => {
   try {
-    return openProvider({ observability })
+    return openProvider({ observability, onApplied: emitWebhookSystemHook })
   } catch (error) {
     console.error(`[or3-provider-sqlite] ${error instanceof Error ? error.message : String(error)}`)
     // Nitro replaces the expression `process.env.DEBUG` by a constant when it builds.
@@ -28,12 +37,11 @@ const openOrExit = (): Provider => {
 }
 
 export default defineNitroPlugin((nitroApp) => {
-  const config = useRuntimeConfig()
-  const selected = config.public?.sync?.provider ?? config.sync?.provider ?? providerId
-  if (config.auth?.enabled !== true || selected !== providerId) return
-  if (import.meta.prerender) return register(unopenedProvider())
+  const selection = selectionOf(useRuntimeConfig(), providerId)
+  if (!Object.values(selection).includes(true)) return
+  if (import.meta.prerender) return register(unopenedProvider(), selection)
 
   const provider = openOrExit()
-  register(provider)
+  register(provider, selection)
   nitroApp.hooks.hook('close', () => provider.close())
 })

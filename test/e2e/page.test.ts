@@ -90,7 +90,7 @@ describe('the scenarios', () => {
     await page.run('collection')
     expect(await page.decision()).toBe(
       'Collected: 5 log entries and 2 tombstones went, because every device has seen them and they are older than ' +
-        '2 seconds; the floor is now version 5, and pulls from below it get the rows instead.',
+        'an hour; the floor is now version 5, and pulls from below it get the rows instead.',
     )
     expect(await page.versions()).toEqual([6])
     expect(await page.entries('tombstones')).toEqual([])
@@ -105,6 +105,48 @@ describe('the scenarios', () => {
     const other = await openAs(user())
     await eventually(() => other.cursor('phone')).toBe(6)
     expect(await other.notes('phone')).toEqual(await page.notes('phone'))
+  })
+})
+
+describe('a device that comes fresh', () => {
+  it('is not there until then, installs a snapshot, and pulls what came meanwhile', async () => {
+    const page = await openAs()
+    await page.run('deletion')
+    expect(await page.device('tablet').innerText()).toContain('Not here yet.')
+    await page.run('fresh')
+    const snapshot = '3 records and 1 tombstone in 2 pages, as of version 6'
+    expect(await page.decision()).toBe(
+      `Bootstrapped: the tablet installed a snapshot at once, ${snapshot}; then it pulled 1 change from there, and stands where every other device does.`,
+    )
+    expect(await page.story()).toContain(
+      'It has the first page. Before it asks for the next one, the laptop changes “apples” to “Red ones”.',
+    )
+    expect(await page.bootstrap('tablet')).toBe(`Came fresh with a snapshot: ${snapshot}.`)
+    await onBoth(page, { apples: 'Red ones', bread: 'Rye', cheese: 'Old' })
+    expect(await page.notes('tablet')).toEqual(await page.notes('laptop'))
+    expect(await page.cursor('tablet')).toBe(7)
+    await eventually(() => page.entries('cursors')).toContainEqual(expect.stringMatching(/^7 tablet-/))
+  })
+
+  it('is a device like the others then, over a reload too, and can come fresh again', async () => {
+    const page = await openAs()
+    await page.run('fresh')
+    await page.page.reload({ waitUntil: 'networkidle' })
+    await page.add('tablet', 'From the couch')
+    await eventually(() => page.outbox('tablet')).toBe(0)
+    await page.pull('laptop')
+    await eventually(() => page.notes('laptop')).toEqual(await page.notes('tablet'))
+    expect(Object.values(await page.notes('laptop'))).toContain('From the couch')
+
+    // What was collected is in no snapshot.
+    await page.run('deletion')
+    await page.run('collection')
+    expect(await page.entries('tombstones')).toEqual([])
+    await page.run('fresh')
+    expect(await page.bootstrap('tablet')).toMatch(
+      /^Came fresh with a snapshot: 5 records and 0 tombstones in 3 pages/,
+    )
+    expect(await page.notes('tablet')).toEqual(await page.notes('laptop'))
   })
 })
 

@@ -3,12 +3,23 @@
  *
  * Each step takes up to minutes, so it is done once per test run, by the test file that asks first.
  */
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inject } from 'vitest'
-import { root, run } from './run.js'
+import { type Env, root, run } from './run.js'
 
 const require = createRequire(import.meta.url)
 const packageJsonOf = (name: string) => require.resolve(`${name}/package.json`)
@@ -116,41 +127,71 @@ export const installedExample = (name: string): Promise<string> =>
     })
   })
 
+/** The generations of the host, and where their sources are. */
+const hosts = { february: 'playground', later: 'test/fixtures/host-2026' } as const
+
+export type Generation = keyof typeof hosts
+
+/** The same tree again, of links to the same files: a thousandth of the time and space of an installation. */
+const linkTree = (from: string, to: string) => {
+  mkdirSync(to)
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)]
+    if (entry.isDirectory()) linkTree(source, target)
+    else if (entry.isSymbolicLink()) symlinkSync(readlinkSync(source), target)
+    else linkSync(source, target)
+  }
+}
+
+/** Where the package and what the hosts need besides is installed: the slow part, done once for all of them. */
+const installedHost = () =>
+  once('host', async (folder) => {
+    await install(folder, { dependencies: asHere({ nuxt: '*', '@effect/opentelemetry': '*', zod: '*' }) })
+  })
+
+/** The sources of a host, with everything installed, in a folder that is not there yet. */
+export const hostSources = async (generation: Generation, folder: string) => {
+  const installed = await installedHost()
+  cpSync(join(root, hosts[generation]), folder, {
+    recursive: true,
+    filter: (source) => !/^(\.nuxt|\.output|\.data|node_modules)$/.test(basename(source)),
+  })
+  cpSync(join(installed, 'package.json'), join(folder, 'package.json'))
+  linkTree(join(installed, 'node_modules'), join(folder, 'node_modules'))
+}
+
+/** Builds a host for production, and gives all that the build said. */
+export const buildHost = (folder: string, env: Env = {}) =>
+  run('npx', ['--no-install', 'nuxt', 'build'], {
+    cwd: folder,
+    env: { NUXT_TELEMETRY_DISABLED: '1', ...env },
+    all: true,
+  })
+
 export interface BuiltHost {
   /** The `.output` folder, moved away from where it was built: no `node_modules` is found from there. */
   readonly output: string
-  /** The host's sources and its `node_modules`, moved as well, so that no path of the build leads anywhere. */
-  readonly project: string
   /** The database that the environment named during the build. */
   readonly databaseAtBuild: string
+  /** What the build said. */
+  readonly log: string
 }
 
-/** The playground, installed from the tarball and built for production. */
-export const builtHost = async (): Promise<BuiltHost> => {
-  const folder = await once('host', async (folder) => {
+/** A host, installed from the tarball and built for production. */
+export const builtHost = async (generation: Generation = 'february'): Promise<BuiltHost> => {
+  const folder = await once(`host-${generation}`, async (folder) => {
     const building = join(folder, 'building')
-    mkdirSync(building)
-    cpSync(join(root, 'playground'), building, {
-      recursive: true,
-      filter: (source) => !/^(\.nuxt|\.output|\.data|node_modules)$/.test(basename(source)),
-    })
-    await install(building, {
-      dependencies: {
-        nuxt: versionOf('nuxt'),
-        '@effect/opentelemetry': versionOf('@effect/opentelemetry'),
-      },
-    })
-    await run('npx', ['--no-install', 'nuxt', 'build'], {
-      cwd: building,
-      env: { NUXT_TELEMETRY_DISABLED: '1', OR3_SQLITE_DB_PATH: join(folder, 'at-build.db') },
-    })
+    await hostSources(generation, building)
+    const log = await buildHost(building, { OR3_SQLITE_DB_PATH: join(folder, 'at-build.db') })
+    writeFileSync(join(folder, 'build.log'), log)
     mkdirSync(join(folder, 'deployed'))
     renameSync(join(building, '.output'), join(folder, 'deployed/.output'))
+    // Sources and `node_modules` are moved as well, so that no path of the build leads anywhere.
     renameSync(building, join(folder, 'project'))
   })
   return {
     output: join(folder, 'deployed/.output'),
-    project: join(folder, 'project'),
     databaseAtBuild: join(folder, 'at-build.db'),
+    log: readFileSync(join(folder, 'build.log'), 'utf8'),
   }
 }

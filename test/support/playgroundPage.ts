@@ -3,8 +3,8 @@
  */
 import type { Locator, Page } from 'playwright-core'
 
-export type Scenario = 'conflict' | 'deletion' | 'replay' | 'reuse' | 'collection'
-export type DeviceName = 'laptop' | 'phone'
+export type Scenario = 'conflict' | 'deletion' | 'replay' | 'reuse' | 'collection' | 'fresh'
+export type DeviceName = 'laptop' | 'phone' | 'tablet'
 type List = 'log' | 'rows' | 'tombstones' | 'cursors'
 
 export const playgroundPage = (page: Page) => {
@@ -56,6 +56,8 @@ export const playgroundPage = (page: Page) => {
     pull: (name: DeviceName) => device(name).getByRole('button', { name: 'Pull' }).click(),
     switchNetwork: (name: DeviceName) => device(name).getByRole('switch').click(),
     outbox: (name: DeviceName) => number(device(name).getByTestId('outbox')),
+    /** With what a device began that came fresh. */
+    bootstrap: (name: DeviceName) => device(name).getByTestId('bootstrap').innerText(),
     cursor: (name: DeviceName) => number(device(name).getByTestId('cursor')),
 
     /** The entries of one of the server's lists, without their revisions. */

@@ -19,7 +19,7 @@ const sources = (folder: string): ReadonlyArray<string> =>
 /** What a host's build replaces in the plugin: its aliases, and `import.meta.prerender`. */
 const asBuiltByHost = (code: string, prerender: boolean): string =>
   code
-    .replace(/'(#imports|#or3-[^']*|~~\/[^']*)'/g, `'../../host.js'`)
+    .replace(/'(#imports|#or3-[^']*)'/g, `'../../host.js'`)
     .replaceAll('import.meta.prerender', String(prerender))
 
 export interface Outcome {
@@ -66,6 +66,7 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
     `export const host = { config: JSON.parse(process.env.HOST_CONFIG ?? '{}'), stores: [], gateways: [] }
      export const registerAuthWorkspaceStore = (item) => host.stores.push(item)
      export const registerSyncGatewayAdapter = (item) => host.gateways.push(item)
+     export const emitWebhookSystemHook = undefined
      export const useRuntimeConfig = () => host.config
      export const defineNitroPlugin = (plugin) => plugin
      export default undefined`,

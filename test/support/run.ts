@@ -26,11 +26,15 @@ const news = /^\[or3-provider-sqlite\] (applied|adopting|upkeep of) .*\n/gm
 export const newsIn = (stderr: string): ReadonlyArray<string> =>
   (stderr.match(news) ?? []).map((line) => line.trimEnd())
 
-/** Runs a program to its end and gives its standard output. Fails with all output when it fails. */
+/** Runs a program to its end and gives its standard output, or all it said. Fails with all output when it fails. */
 export const run = (
   command: string,
   args: ReadonlyArray<string>,
-  { cwd = root, env = {} }: { readonly cwd?: string; readonly env?: Env } = {},
+  {
+    cwd = root,
+    env = {},
+    all = false,
+  }: { readonly cwd?: string; readonly env?: Env; readonly all?: boolean } = {},
 ): Promise<string> =>
   new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
@@ -40,7 +44,7 @@ export const run = (
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
     child.on('error', reject)
     child.on('close', (code) => {
-      if (code === 0) resolve(stdout)
+      if (code === 0) resolve(all ? stdout + stderr : stdout)
       else reject(new Error(`${command} ${args.join(' ')} ended with ${code}\n${stdout}\n${stderr}`))
     })
   })

@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { builtHost } from './builtHost.js'
+import { builtHost, type Generation } from './builtHost.js'
 import { cleanEnv, type Env, faultsIn } from './run.js'
 
 export interface Ended {
@@ -60,8 +60,8 @@ export const start = (command: string, args: ReadonlyArray<string>, options: { c
   return { child, said, ended }
 }
 
-const startHost = async (env: Env) => {
-  const { output } = await builtHost()
+const startHost = async (env: Env, generation: Generation) => {
+  const { output } = await builtHost(generation)
   const port = await freePort()
   const entry = join(output, 'server/index.mjs')
   const process = start('node', [entry], { cwd: output, env: { PORT: `${port}`, HOST: '127.0.0.1', ...env } })
@@ -69,8 +69,8 @@ const startHost = async (env: Env) => {
 }
 
 /** Starts the built host and waits until it listens. The development sign-in is on. */
-export const startServer = async (env: Env): Promise<Server> => {
-  const { child, said, ended, url } = await startHost({ NUXT_DEV_SIGN_IN: 'true', ...env })
+export const startServer = async (env: Env, generation: Generation = 'february'): Promise<Server> => {
+  const { child, said, ended, url } = await startHost({ NUXT_DEV_SIGN_IN: 'true', ...env }, generation)
   await new Promise<void>((resolve, reject) => {
     child.stdout.on('data', () => said.stdout.includes('Listening on') && resolve())
     ended.then(({ code, stderr }) => reject(new Error(`the server ended with ${code}: ${stderr}`)), reject)
@@ -86,4 +86,5 @@ export const startServer = async (env: Env): Promise<Server> => {
 }
 
 /** Starts the built host, which is expected to end by itself. */
-export const runServer = async (env: Env): Promise<Ended> => (await startHost(env)).ended
+export const runServer = async (env: Env, generation: Generation = 'february'): Promise<Ended> =>
+  (await startHost(env, generation)).ended

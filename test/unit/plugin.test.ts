@@ -55,6 +55,14 @@ describe('the plugin does nothing', () => {
       'another sync provider is selected in the private part',
       { ...selected, sync: { enabled: true, provider: 'convex' } },
     ],
+    [
+      'background jobs are configured for it, but off',
+      {
+        ...selected,
+        sync: { enabled: true, provider: 'convex' },
+        backgroundJobs: { enabled: false, storageProvider: 'sqlite' },
+      },
+    ],
   ])('when %s', (_when, config) => {
     resetHost(config)
     const { closeHooks } = runPlugin()
@@ -82,6 +90,10 @@ describe('the plugin registers', () => {
       { ...selected, sync: { provider: 'convex' }, public: { sync: { provider: 'sqlite' } } },
     ],
     ['no provider is named', { auth: { enabled: true } }],
+    [
+      'both parts say the same, as in later hosts',
+      { ...selected, public: { sync: { provider: 'sqlite' } }, backgroundJobs: { enabled: false } },
+    ],
   ])('both parts, synchronously, with id sqlite and order 100: %s', async (_when, config) => {
     resetHost(config)
     const { close } = runPlugin()
@@ -90,6 +102,40 @@ describe('the plugin registers', () => {
     expect(host.gateways).toEqual([{ id: 'sqlite', order: 100, create: expect.any(Function) }])
     expect(existsSync(file)).toBe(true)
     await close()
+  })
+
+  it.each([
+    ['sync is off', { ...selected, sync: { enabled: false, provider: 'sqlite' } }],
+    [
+      'sync is off, says the public part too',
+      { ...selected, sync: { enabled: false }, public: { sync: { provider: 'sqlite' } } },
+    ],
+    [
+      'only background jobs are selected',
+      {
+        auth: { enabled: true },
+        sync: { enabled: true, provider: 'convex' },
+        backgroundJobs: { enabled: true, storageProvider: 'sqlite' },
+      },
+    ],
+  ])('the store alone when %s', async (_when, config) => {
+    resetHost(config)
+    const { close } = runPlugin()
+    expect(host.stores).toEqual([{ id: 'sqlite', order: 100, create: expect.any(Function) }])
+    expect(host.gateways).toEqual([])
+    const store = host.stores[0]!.create()
+    expect(await store.getOrCreateUser({ provider: 'p', providerUserId: 'u' })).toEqual({
+      userId: expect.any(String) as string,
+    })
+    await close()
+  })
+
+  it("the host's hooks as listeners to what is pushed", async () => {
+    resetHost(selected)
+    const { close } = runPlugin()
+    await host.gateways[0]!.create().push({}, { ...scope(), ops: [put({ table: 'threads', pk: 't1' })] })
+    await close()
+    expect(host.hooks).toEqual(['db.threads.create:action:after'])
   })
 
   it('a `create` that hands out one object, however often it is called', async () => {

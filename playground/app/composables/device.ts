@@ -6,9 +6,16 @@
  */
 import { onScopeDispose, reactive, ref, watch } from 'vue'
 import type { Revision } from '../../shared/view'
-import { messageOf, post } from '../utils/api'
+import { messageOf, post, RequestError } from '../utils/api'
+import type { Bootstrap } from '../utils/decisions'
 import { randomLetters, uuid } from '../utils/ids'
-import { permanentErrors, type PendingOp, type Pulled, type Pushed } from '../utils/protocol'
+import {
+  permanentErrors,
+  type PendingOp,
+  type Pulled,
+  type Pushed,
+  type SnapshotPage,
+} from '../utils/protocol'
 import { type HlcState, nextHlc, seeHlc, wins } from '../utils/revisions'
 
 interface LocalRow extends Revision {
@@ -26,6 +33,8 @@ interface Copy {
   cursor: number
   rows: Record<string, LocalRow>
   outbox: Array<PendingOp>
+  /** What the device began with, if that was a snapshot. */
+  bootstrap?: Bootstrap
 }
 
 /** The synced table that the page's notes are kept in. */
@@ -52,7 +61,7 @@ const kept = (key: string): Copy | undefined => {
 }
 
 export interface DeviceOptions {
-  readonly name: 'laptop' | 'phone'
+  readonly name: 'laptop' | 'phone' | 'tablet'
   readonly userId: string
   readonly workspaceId: string
   readonly push: (ops: ReadonlyArray<PendingOp>) => Promise<Pushed>
@@ -70,6 +79,23 @@ export const useDevice = ({ name, userId, workspaceId, push }: DeviceOptions) =>
   const take = (row: LocalRow) => {
     const current = copy.rows[keyOf(row.table, row.pk)]
     if (current === undefined || wins(row, current)) copy.rows[keyOf(row.table, row.pk)] = row
+  }
+
+  /** What a snapshot asks of a post. Its times are epoch seconds. */
+  const note = (pk: string, text: string) => {
+    const current = copy.rows[keyOf(notesTable, pk)]
+    const now = Math.floor(Date.now() / 1_000)
+    const { created_at = now } = (current?.payload ?? {}) as { readonly created_at?: number }
+    return {
+      id: pk,
+      title: pk,
+      content: text,
+      post_type: 'note',
+      deleted: false,
+      created_at,
+      updated_at: now,
+      clock: (current?.clock ?? 0) + 1,
+    }
   }
 
   const write = (pk: string, operation: 'put' | 'delete', payload?: unknown): PendingOp => {
@@ -134,7 +160,8 @@ export const useDevice = ({ name, userId, workspaceId, push }: DeviceOptions) =>
     }
   }
 
-  const pullAll = async () => {
+  const pullAll = async (): Promise<number> => {
+    let changes = 0
     for (let hasMore = true; hasMore;) {
       const page = await post<Pulled>('/api/sync/pull', { scope, cursor: copy.cursor, limit: pageSize })
       for (const { tableName, pk, op, payload, stamp } of page.changes) {
@@ -145,8 +172,55 @@ export const useDevice = ({ name, userId, workspaceId, push }: DeviceOptions) =>
       if (page.hasMore && page.nextCursor <= copy.cursor) throw new Error('A page with more did not advance')
       copy.cursor = page.nextCursor
       hasMore = page.hasMore
+      changes += page.changes.length
     }
     await reportCursor()
+    return changes
+  }
+
+  /** All pages of a snapshot. `between` runs after the first one, before there is any other. */
+  const readSnapshot = async (pageSize: number, between: () => Promise<void>) => {
+    const pages: Array<SnapshotPage> = []
+    for (let pageToken: string | null | undefined; pageToken !== null;) {
+      const page: SnapshotPage = await post('/api/sync/snapshot', { scope, pageSize, pageToken })
+      pages.push(page)
+      if (pages.length === 1) await between()
+      pageToken = page.nextPageToken
+    }
+    return pages
+  }
+
+  /** Takes the place of the whole copy, all at once. */
+  const install = (pages: ReadonlyArray<SnapshotPage>): Bootstrap => {
+    const items = pages.flatMap((page) => page.items)
+    copy.rows = {}
+    for (const item of items) {
+      const { tableName: table, pk, kind, revision } = item
+      seeHlc(copy.hlc, revision.hlc)
+      take({
+        table,
+        pk,
+        ...revision,
+        deleted: kind === 'tombstone',
+        payload: kind === 'row' ? item.payload : null,
+      })
+    }
+    const { highWatermark: watermark } = pages[0]!
+    copy.cursor = watermark
+    const tombstones = items.filter(({ kind }) => kind === 'tombstone').length
+    copy.bootstrap = { pages: pages.length, records: items.length - tombstones, tombstones, watermark }
+    return copy.bootstrap
+  }
+
+  /** As a device that has nothing: by a snapshot, and a pull of what came after it. A chain that is gone is begun again. */
+  const bootstrapAll = async (pageSize: number, between: () => Promise<void>) => {
+    copy.outbox = []
+    const pages = await readSnapshot(pageSize, between).catch((error: unknown) => {
+      if (error instanceof RequestError && error.status === 410) return readSnapshot(pageSize, async () => {})
+      throw error
+    })
+    const bootstrap = install(pages)
+    return { bootstrap, pulled: await pullAll() }
   }
 
   const reportCursor = () =>
@@ -155,7 +229,7 @@ export const useDevice = ({ name, userId, workspaceId, push }: DeviceOptions) =>
   /** One exchange at a time: a second push would send what the first is still waiting for. */
   let running: Promise<unknown> = Promise.resolve()
   let retry: ReturnType<typeof setTimeout> | undefined
-  const exchange = (work: () => Promise<void>): Promise<void> => {
+  const exchange = (work: () => Promise<unknown>): Promise<void> => {
     const next = running.then(async () => {
       clearTimeout(retry)
       if (!copy.online) return
@@ -186,9 +260,18 @@ export const useDevice = ({ name, userId, workspaceId, push }: DeviceOptions) =>
     trouble,
     pull,
     synchronise,
+    /** Begins anew as a device that has nothing. Fails where that fails. */
+    bootstrap: async (pageSize: number, between: () => Promise<void>) => {
+      let came: Awaited<ReturnType<typeof bootstrapAll>> | undefined
+      await exchange(async () => {
+        came = await bootstrapAll(pageSize, between)
+      })
+      if (came === undefined) throw new Error(trouble.value)
+      return came
+    },
     /** An optimistic write: in the copy at once, on its way when there is a network. */
     put: (pk: string, text: string) => {
-      const op = write(pk, 'put', { id: pk, title: pk, content: text, post_type: 'note' })
+      const op = write(pk, 'put', note(pk, text))
       return { op, sent: synchronise() }
     },
     remove: (pk: string) => {

@@ -3,6 +3,7 @@
  */
 import { ref } from 'vue'
 import { messageOf } from '../utils/api'
+import { explainBootstrap } from '../utils/decisions'
 import type { Device } from './device'
 import type { Journal } from './journal'
 import type { PendingOp, Pushed } from '../utils/protocol'
@@ -17,22 +18,18 @@ export interface Scenario {
 interface Stage {
   readonly laptop: Device
   readonly phone: Device
+  readonly tablet: Device
   readonly journal: Journal
   readonly push: (ops: ReadonlyArray<PendingOp>) => Promise<Pushed>
-  readonly collect: (retentionSeconds: number) => Promise<void>
+  readonly collect: () => Promise<void>
 }
-
-/** Short enough to wait for, and long enough that no cursor grows stale between its report and the collection. */
-const retentionSeconds = 2
-/** Ages are counted in whole seconds. */
-const untilOlder = (retentionSeconds + 1) * 1_000 + 100
 
 /** Slow enough to be followed with the eye. */
 const beat = 500
 
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
-export const useScenarios = ({ laptop, phone, journal, push, collect }: Stage) => {
+export const useScenarios = ({ laptop, phone, tablet, journal, push, collect }: Stage) => {
   const running = ref('')
 
   const step = async (sentence: string) => {
@@ -40,9 +37,11 @@ export const useScenarios = ({ laptop, phone, journal, push, collect }: Stage) =
     await pause(beat)
   }
 
+  /** The tablet, once it has come. */
+  const others = () => (tablet.copy.bootstrap === undefined ? [phone] : [phone, tablet])
+
   const online = async () => {
-    await laptop.setOnline(true)
-    await phone.setOnline(true)
+    for (const device of [laptop, ...others()]) await device.setOnline(true)
   }
 
   /** The note is on both devices, equal and pushed. */
@@ -116,12 +115,29 @@ export const useScenarios = ({ laptop, phone, journal, push, collect }: Stage) =
     await laptop.remove('scrap').sent
     // Collection stays below the slowest cursor, so the delete must not be the newest entry.
     await laptop.put('keepsake', `Kept at ${new Date().toLocaleTimeString()}`).sent
-    await step(`The log is left alone until it is older than ${retentionSeconds} seconds, so wait a moment.`)
-    await pause(untilOlder)
-    await step('Both devices pull everything and say so with their cursors; then garbage is collected.')
-    await laptop.pull()
+    await step('The devices pull everything and say so with their cursors.')
+    for (const device of [laptop, ...others()]) await device.pull()
+    await step(
+      'The log is left alone until it is an hour old, so the playground turns that hour by; then garbage is collected.',
+    )
+    await collect()
+  }
+
+  const fresh = async () => {
+    await online()
+    journal.clear()
+    for (const [pk, text] of Object.entries({ apples: 'Green ones', bread: 'Rye', cheese: 'Old' })) {
+      await laptop.put(pk, text).sent
+    }
+    await step('A tablet that has nothing asks for a snapshot, two records a page.')
+    const { bootstrap, pulled } = await tablet.bootstrap(2, async () => {
+      await step(
+        'It has the first page. Before it asks for the next one, the laptop changes “apples” to “Red ones”.',
+      )
+      await laptop.put('apples', 'Red ones').sent
+    })
     await phone.pull()
-    await collect(retentionSeconds)
+    journal.decided(explainBootstrap('tablet', bootstrap, pulled))
   }
 
   const as = (id: string, label: string, hint: string, work: () => Promise<void>): Scenario => ({
@@ -149,6 +165,7 @@ export const useScenarios = ({ laptop, phone, journal, push, collect }: Stage) =
       as('replay', 'Replay', 'The same op is pushed twice', replay),
       as('reuse', 'Reused op id', 'Other content under a known id', reuse),
       as('collection', 'Collect garbage', 'Log and tombstones are trimmed', collection),
+      as('fresh', 'Fresh device', 'A tablet bootstraps by a snapshot', fresh),
     ],
   }
 }

@@ -70,12 +70,15 @@ export const useServer = (workspaceId: string, decided: (decision: Decision) => 
       return answer
     })
 
-  const collect = (retentionSeconds: number): Promise<void> =>
+  /** Lets time pass for what the server has, and then collects what is older than an hour. */
+  const collect = (): Promise<void> =>
     alone(async () => {
+      const retentionSeconds = 3_600
+      await post('/api/dev/pass-time', { seconds: retentionSeconds + 1 })
       const before = await refresh()
       await post('/api/sync/gc-tombstones', { scope, retentionSeconds })
       await post('/api/sync/gc-change-log', { scope, retentionSeconds })
-      decided(explainCollection(before, await refresh(), retentionSeconds))
+      decided(explainCollection(before, await refresh(), 'an hour'))
     })
 
   return { view, trouble, push, collect }

@@ -3,6 +3,14 @@
  */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
+
+  constructor(
+    message: string,
+    /** Absent without an answer. */
+    readonly status?: number,
+  ) {
+    super(message)
+  }
 }
 
 const send = async <A>(path: string, init: RequestInit): Promise<A> => {
@@ -10,7 +18,9 @@ const send = async <A>(path: string, init: RequestInit): Promise<A> => {
     throw new RequestError('The server does not answer')
   })
   const body = (await response.json().catch(() => ({}))) as { readonly statusMessage?: string }
-  if (!response.ok) throw new RequestError(body.statusMessage || `The server answered ${response.status}`)
+  if (!response.ok) {
+    throw new RequestError(body.statusMessage || `The server answered ${response.status}`, response.status)
+  }
   return body as A
 }
 

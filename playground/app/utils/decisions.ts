@@ -5,7 +5,8 @@ import type { Revision, ServerView } from '../../shared/view'
 import { whyGreater, wins } from './revisions'
 import type { PendingOp, PushResult } from './protocol'
 
-export type Verdict = 'applied' | 'superseded' | 'replay' | 'conflict' | 'refused' | 'collected'
+export type Verdict =
+  'applied' | 'superseded' | 'replay' | 'conflict' | 'refused' | 'collected' | 'bootstrapped'
 
 export interface Decision {
   readonly verdict: Verdict
@@ -60,7 +61,7 @@ const explain = (op: PendingOp, result: PushResult, current: Written | undefined
       : { verdict: 'refused', sentence: `Refused (${result.errorCode}): ${result.error}.` }
   }
   const version = result.serverVersion
-  if (result.applied === undefined) {
+  if (result.replayed === true || result.applied === undefined) {
     return {
       verdict: 'replay',
       sentence: `Replay: op ${id} was accepted before, so the server answered with its first version, ${version}, and wrote nothing.`,
@@ -99,9 +100,30 @@ export const explainPush = (
   })
 }
 
+/** What a device got that came fresh. */
+export interface Bootstrap {
+  readonly pages: number
+  readonly records: number
+  readonly tombstones: number
+  /** The version as of which it got them. */
+  readonly watermark: number
+}
+
 const count = (number: number, one: string, many: string) => `${number} ${number === 1 ? one : many}`
 
-export const explainCollection = (before: ServerView, after: ServerView, retention: number): Decision => {
+const got = ({ pages, records, tombstones, watermark }: Bootstrap) =>
+  `${count(records, 'record', 'records')} and ${count(tombstones, 'tombstone', 'tombstones')} in ${count(pages, 'page', 'pages')}, as of version ${watermark}`
+
+/** Of a device that stands on its own feet by now. */
+export const bootstrapLine = (bootstrap: Bootstrap) => `Came fresh with a snapshot: ${got(bootstrap)}.`
+
+/** `pulled` counts the changes that came after the snapshot. */
+export const explainBootstrap = (name: string, bootstrap: Bootstrap, pulled: number): Decision => ({
+  verdict: 'bootstrapped',
+  sentence: `Bootstrapped: the ${name} installed a snapshot at once, ${got(bootstrap)}; then it pulled ${count(pulled, 'change', 'changes')} from there, and stands where every other device does.`,
+})
+
+export const explainCollection = (before: ServerView, after: ServerView, window: string): Decision => {
   const entries = before.counts.log - after.counts.log
   const tombstones = before.counts.tombstones - after.counts.tombstones
   const floor = `the floor is ${after.floor === before.floor ? 'still' : 'now'} version ${after.floor}`
@@ -110,7 +132,7 @@ export const explainCollection = (before: ServerView, after: ServerView, retenti
     verdict: 'collected',
     sentence:
       entries + tombstones === 0
-        ? `Nothing was collected, because nothing is both seen by every device and older than ${retention} seconds; ${floor}.`
-        : `Collected: ${went} went, because every device has seen them and they are older than ${retention} seconds; ${floor}, and pulls from below it get the rows instead.`,
+        ? `Nothing was collected, because nothing is both seen by every device and older than ${window}; ${floor}.`
+        : `Collected: ${went} went, because every device has seen them and they are older than ${window}; ${floor}, and pulls from below it get the rows instead.`,
   }
 }

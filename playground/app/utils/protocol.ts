@@ -27,8 +27,10 @@ export interface PushResult {
   readonly opId: string
   readonly success: boolean
   readonly serverVersion?: number
-  /** Absent in the answer to an op that was accepted before. */
+  /** Whether the op stands. */
   readonly applied?: boolean
+  /** The op was accepted before. */
+  readonly replayed?: boolean
   /** The winner's, where the op lost. */
   readonly payload?: unknown
   readonly errorCode?: string
@@ -53,6 +55,22 @@ export interface Pulled {
   readonly changes: ReadonlyArray<Change>
   readonly nextCursor: number
   readonly hasMore: boolean
+}
+
+type SnapshotItem = {
+  readonly tableName: string
+  readonly pk: string
+  readonly revision: { readonly clock: number; readonly hlc: string; readonly opId: string }
+} & ({ readonly kind: 'row'; readonly payload: unknown } | { readonly kind: 'tombstone' })
+
+/** A page of all records, for a device that comes fresh. */
+export interface SnapshotPage {
+  readonly snapshotId: string
+  /** Where the device stands with the last page: it pulls from there. */
+  readonly highWatermark: number
+  readonly items: ReadonlyArray<SnapshotItem>
+  /** Asks for the next page; null after the last one. */
+  readonly nextPageToken: string | null
 }
 
 /** Whose ops are refused for good: pushing them again cannot help. */

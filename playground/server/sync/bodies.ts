@@ -57,6 +57,25 @@ export const pullBody = (body: Body): Input<'pull'> => {
   }
 }
 
+/** What today's gateways are asked for a fresh device; the February host had no such call. */
+export interface SnapshotInput {
+  readonly scope: Input<'pull'>['scope']
+  readonly pageSize: number
+  readonly pageToken?: string
+  readonly tables?: ReadonlyArray<string>
+}
+
+export const snapshotBody = (body: Body): SnapshotInput => {
+  const pageToken = optional(body.pageToken, (value) => text(value, 'pageToken', { max: 4_096 }))
+  const tables = optional(body.tables, (value) => list(value, 'tables', text))
+  return {
+    scope: scopeOf(body),
+    pageSize: integer(body.pageSize, 'pageSize', { min: 1, max: 1_000 }),
+    ...(pageToken === undefined ? {} : { pageToken }),
+    ...(tables === undefined ? {} : { tables }),
+  }
+}
+
 export const cursorBody = (body: Body): Input<'updateCursor'> => ({
   scope: scopeOf(body),
   deviceId: text(body.deviceId, 'deviceId'),

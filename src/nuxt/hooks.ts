@@ -1,0 +1,170 @@
+/**
+ * Tells the host's hooks what a push has applied: after its commit, in order, and without the push waiting for them.
+ */
+import { Clock, Effect, Fiber, Option, Queue } from 'effect'
+import { epochSeconds, letOthersGo } from '../layers/time.js'
+import type { Operation, PendingOp } from '../services/SyncDomain.js'
+import type { OpOutcome, PushRequest, SyncGateway } from '../services/SyncGateway.js'
+
+/**
+ * What is told of an applied op: a name such as `db.threads.create:action:after`, and the op's payload with the record's `id`, the
+ * `workspace_id`, the session's `user_id`, `updated_at` (the payload's own, else the server's time in epoch seconds) and, for a
+ * delete, `deleted: true`.
+ */
+export type EmitHook = (name: string, payload: Readonly<Record<string, unknown>>) => Promise<void>
+
+/** One call of a hook. */
+interface HookCall {
+  readonly name: string
+  readonly payload: Readonly<Record<string, unknown>>
+  /** Of the op, in its workspace. */
+  readonly version: number
+}
+
+/** The hooks' names for the tables whose records have a life. */
+const namesOf = new Map([
+  ['threads', 'threads'],
+  ['messages', 'messages'],
+  ['posts', 'documents'],
+])
+
+const hookName = (table: string, operation: Operation, wasExisting: boolean): string | undefined => {
+  if (table === 'notifications') return operation === 'put' ? 'notify:action:push' : undefined
+  const name = namesOf.get(table)
+  if (name === undefined) return undefined
+  if (operation === 'delete') return `db.${name}.delete:action:soft:after`
+  return `db.${name}.${wasExisting ? 'update' : 'create'}:action:after`
+}
+
+const payloadOf = ({ pk, operation, payload }: PendingOp, request: PushRequest, now: number) => {
+  const fields = (payload ?? {}) as Readonly<Record<string, unknown>>
+  const { scope, caller } = request
+  return {
+    ...fields,
+    id: pk,
+    workspace_id: scope.workspaceId,
+    ...(caller === undefined ? {} : { user_id: caller.userId }),
+    updated_at: fields.updated_at ?? now,
+    ...(operation === 'delete' ? { deleted: true } : {}),
+  }
+}
+
+/** What the hooks are to be told of a push: the ops that were applied now. `now` in epoch seconds. */
+const hookCalls = (
+  request: PushRequest,
+  outcomes: ReadonlyArray<OpOutcome>,
+  now: number,
+): ReadonlyArray<HookCall> =>
+  outcomes.flatMap((outcome, index) => {
+    if (outcome._tag !== 'OpAccepted' || !outcome.applied) return []
+    const op = request.ops[index]!
+    const name = hookName(op.tableName, op.operation, outcome.wasExisting)
+    return name === undefined
+      ? []
+      : [{ name, payload: payloadOf(op, request, now), version: outcome.serverVersion }]
+  })
+
+/** Keep what hooks can cost bounded, whatever they do. */
+export const hookBounds = {
+  /** Calls that wait for their turn, each with its payload; beyond them new ones are dropped. */
+  waiting: 1_000,
+  /** Calls that are taken from there at once. */
+  turn: 100,
+  /** How long the next one waits for a call to end. */
+  patience: '10 seconds',
+  /** Calls that may go on beyond that at the same time; the next one waits for one of them. */
+  hanging: 10,
+  /** How long the closing provider waits for all of them. */
+  farewell: '2 seconds',
+  /** At most one log line about them in this time, in milliseconds. */
+  silence: 60_000,
+} as const
+
+/** Tells hooks, in the background. */
+export interface Teller {
+  /** What a push did. Cannot fail, and waits for nothing. */
+  readonly tell: (request: PushRequest, outcomes: ReadonlyArray<OpOutcome>) => Effect.Effect<void>
+  /** Waits a little for what was told, then tells no more. */
+  readonly close: Effect.Effect<void>
+}
+
+/** One line, and then none for a while: a broken hook breaks at every push. Payloads are users' business. */
+const sparingWarnings = () => {
+  let silentUntil = 0
+  let unsaid = 0
+  return (what: string) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (now < silentUntil) return Effect.sync(() => void (unsaid += 1))
+      const others = unsaid === 0 ? '' : `; ${unsaid} more faults of hooks were not logged`
+      silentUntil = now + hookBounds.silence
+      unsaid = 0
+      return Effect.logWarning(`${what}${others}`)
+    })
+}
+
+/** A teller for the host's emitter. Runs until it is closed. */
+export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
+  Effect.gen(function* () {
+    const waiting = yield* Queue.dropping<HookCall>(hookBounds.waiting)
+    const slots = yield* Effect.makeSemaphore(hookBounds.hanging)
+    const warn = sparingWarnings()
+    let untold = 0
+
+    const call = ({ name, payload }: HookCall) =>
+      Effect.tryPromise(async () => emit(name, payload)).pipe(
+        Effect.catchAll(({ error }) =>
+          warn(`the host's hook ${name} failed with ${error instanceof Error ? error.name : typeof error}`),
+        ),
+        Effect.ensuring(slots.release(1)),
+      )
+
+    const tellOne = (hook: HookCall) =>
+      Effect.gen(function* () {
+        yield* slots.take(1)
+        const fiber = yield* Effect.forkDaemon(call(hook))
+        const ended = yield* Effect.timeoutOption(Fiber.join(fiber), hookBounds.patience)
+        if (Option.isNone(ended)) {
+          yield* warn(`the host's hook ${hook.name} did not end within ${hookBounds.patience}`)
+        }
+        untold -= 1
+      })
+
+    /** Pushes that commit one right after the other may come here the other way round. */
+    const inOrder = (calls: Iterable<HookCall>) => [...calls].sort((a, b) => a.version - b.version)
+
+    const telling = yield* Queue.takeBetween(waiting, 1, hookBounds.turn).pipe(
+      // The push's answer goes first.
+      Effect.tap(letOthersGo),
+      Effect.flatMap((calls) => Effect.forEach(inOrder(calls), tellOne, { discard: true })),
+      Effect.forever,
+      Effect.forkDaemon,
+    )
+
+    return {
+      tell: (request, outcomes) =>
+        Effect.flatMap(epochSeconds, (now) => {
+          const calls = hookCalls(request, outcomes, now)
+          const dropped = calls.filter((hook) => !waiting.unsafeOffer(hook)).length
+          untold += calls.length - dropped
+          return dropped === 0
+            ? Effect.void
+            : warn(`${dropped} calls of the host's hooks were dropped, as ${hookBounds.waiting} wait already`)
+        }).pipe(Effect.catchAllCause((cause) => Effect.logError('unexpected failure', cause))),
+      close: Effect.sleep('5 millis').pipe(
+        Effect.repeat({ while: () => untold > 0 }),
+        Effect.timeoutOption(hookBounds.farewell),
+        Effect.zipRight(Fiber.interrupt(telling)),
+        Effect.asVoid,
+      ),
+    }
+  })
+
+/** A gateway whose pushes the teller hears of; the same one without a teller. */
+export const telling = (gateway: SyncGateway['Type'], teller: Teller | undefined): SyncGateway['Type'] =>
+  teller === undefined
+    ? gateway
+    : {
+        ...gateway,
+        push: (request) =>
+          Effect.tap(gateway.push(request), ({ outcomes }) => teller.tell(request, outcomes)),
+      }

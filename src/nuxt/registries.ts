@@ -1,0 +1,95 @@
+/**
+ * Which of the host's own modules the plugin imports: found when the host is built.
+ *
+ * Hosts differ by their generation, and importing a file that a host lacks would break its build.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { findExports } from 'mlly'
+
+interface HostModule {
+  /** Below the host's root, without its extension. */
+  readonly path: string
+  /** What the plugin imports from it. */
+  readonly name: string
+  /** Whether every generation has it. */
+  readonly required?: true
+}
+
+/** One line for each. What is imported is declared in `host-aliases.d.ts`, and used in `plugin.ts`. */
+const hostModules: ReadonlyArray<HostModule> = [
+  { path: 'server/auth/store/registry', name: 'registerAuthWorkspaceStore', required: true },
+  { path: 'server/sync/gateway/registry', name: 'registerSyncGatewayAdapter', required: true },
+  { path: 'server/utils/webhooks/runtime', name: 'emitWebhookSystemHook' },
+]
+
+/** In the order in which Nitro tries them, so that the host's own imports mean the same file; the last one it does not try. */
+const extensions = ['.ts', '.mjs', '.js', '.mts']
+const endings = [...extensions, ...extensions.map((extension) => `/index${extension}`)]
+
+const withEnding = (path: string) => endings.map((ending) => path + ending).find((file) => existsSync(file))
+
+/** The file behind a relative import, whose extension may be missing, or be the one it is compiled to. */
+const imported = (from: string, specifier: string): string | undefined => {
+  const path = join(dirname(from), specifier)
+  const source = path.replace(/\.(m?)js$/, '.$1ts')
+  return [path, source].find((file) => /\.m?[jt]s$/.test(file) && existsSync(file)) ?? withEnding(path)
+}
+
+/** Exports that cannot be told by their look alone. */
+const unclear = /\bexport\s*(?:(?:const|let|var)\s*[{[]|import\b)/
+
+/**
+ * Whether a module may export the name. It may where that cannot be told: when it passes on all that another package or an alias
+ * exports. Then the bundler finds out.
+ */
+const mayExport = (file: string, name: string, seen: Set<string> = new Set()): boolean => {
+  if (seen.has(file)) return false
+  seen.add(file)
+  const code = readFileSync(file, 'utf8')
+  return (
+    unclear.test(code) ||
+    findExports(code).some(({ type, names, name: alias, specifier }) => {
+      if (type === 'star' && alias === undefined) {
+        if (specifier === undefined || !/^\.\.?\//.test(specifier)) return true
+        const next = imported(file, specifier)
+        return next === undefined || mayExport(next, name, seen)
+      }
+      // A comment within the braces is taken for a part of the name that follows it.
+      return names.some((exported) => /[\w$]+$/.exec(exported)?.[0] === name)
+    })
+  )
+}
+
+/** Of a host that lacks what every host has. */
+class UnfitHost extends Error {
+  constructor(message: string) {
+    super(`[or3-provider-sqlite] ${message}`)
+    // Its line says all, and Nuxt would print where we noticed below it.
+    this.stack = this.message
+  }
+}
+
+/**
+ * The source of a module that exports what the plugin imports from the host: `undefined` for what the host does not have.
+ *
+ * Throws one line about a file that lacks the export it is there for, or about a registry that every host has; without
+ * `strictly` (an incomplete checkout is being prepared) it is taken as missing.
+ */
+export const hostModule = (root: string, strictly = true): string =>
+  hostModules
+    .map(({ path, name, required }) => {
+      const file = withEnding(join(root, path))
+      if (file !== undefined && (!strictly || mayExport(file, name))) {
+        const alias = `~~/${relative(root, file).replaceAll('\\', '/')}`
+        return `export { ${name} } from ${JSON.stringify(alias)}`
+      }
+      if (strictly && file !== undefined) {
+        throw new UnfitHost(`${file} does not export ${name}: is this a release of OR3 Chat that we know?`)
+      }
+      if (strictly && required) {
+        throw new UnfitHost(`${join(root, path)}.ts is missing, which exports ${name}: is ${root} OR3 Chat?`)
+      }
+      return `export const ${name} = undefined`
+    })
+    .join('\n')

@@ -1,0 +1,41 @@
+/**
+ * Issue 14, point 1: a host whose registry lacks its export fails its build, with one line.
+ */
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { buildHost, hostSources } from '../support/builtHost.js'
+
+describe('a host that lacks an export', () => {
+  let folder: string
+
+  beforeAll(async () => {
+    folder = join(inject('workDir'), `unfit-${process.pid}`)
+    await hostSources('later', folder)
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  /** What a failed build said, without the banner that it begins with. */
+  const failure = async (path: string, code: string) => {
+    // A file of its own: the one that is there may be a link.
+    rmSync(join(folder, path))
+    writeFileSync(join(folder, path), code)
+    const said = await buildHost(folder).then(
+      () => 'built',
+      (error: Error) => error.message,
+    )
+    const lines = said.replace(/\u001b\[\d+m/g, '').split('\n')
+    return lines.map((line) => line.trim()).filter((line) => line !== '' && !/^(npx|[┌│●])/.test(line))
+  }
+
+  it.each([
+    ['server/auth/store/registry.ts', 'registerAuthWorkspaceStore'],
+    ['server/utils/webhooks/runtime.ts', 'emitWebhookSystemHook'],
+  ])('%s fails its build with one line', async (path, name) => {
+    const file = join(folder, path)
+    expect(await failure(path, 'export const somethingElse = () => {}')).toEqual([
+      `ERROR  [or3-provider-sqlite] ${file} does not export ${name}: is this a release of OR3 Chat that we know?`,
+    ])
+    writeFileSync(file, `export const ${name} = () => {}`)
+  })
+})
