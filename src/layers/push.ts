@@ -20,6 +20,7 @@ import {
 import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
+import { FileIndex } from './fileIndex.js'
 import { contentOf, type LogEntryRow, parsePayload } from './logEntry.js'
 import type { News } from './news.js'
 import { type Position, positionOf } from './position.js'
@@ -77,6 +78,7 @@ class Batch {
   private readonly floor: number
   /** While the workspace has no tombstone, a put need not look for one to remove. */
   private hasTombstones: boolean
+  private readonly files: FileIndex
 
   constructor(
     private readonly connection: Connection,
@@ -88,12 +90,14 @@ class Batch {
     this.version = this.position.version - this.position.versionOffset
     this.floor = this.position.floor - this.position.versionOffset
     this.hasTombstones = connection.first(pushSql.hasTombstones, workspaceId) !== undefined
+    this.files = new FileIndex(connection, workspaceId)
   }
 
   push(checked: ReadonlyArray<Checked>): PushResult {
     const before = this.version
     const outcomes = checked.map((op) => (isRefused(op) ? op : this.pushOp(this.stored(op))))
     if (this.version > before) {
+      this.files.settle()
       const { versionOffset, clockOffset, clockBase } = this.position
       this.connection.run(
         pushSql.raiseWatermark,
@@ -199,6 +203,7 @@ class Batch {
         ...this.winningPayload(op),
       })
     }
+    this.files.follow(op)
     if (isDelete) {
       connection.run(pushSql.bury, workspaceId, tableName, pk, clock, hlc, opId, version, now)
       this.hasTombstones = true

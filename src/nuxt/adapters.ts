@@ -5,10 +5,14 @@ import { Cause, ConfigProvider, Context, Effect, Exit, Layer, ManagedRuntime, Op
 import * as Logger from '../layers/logger.js'
 import * as ProviderLayer from '../layers/Provider.js'
 import { rootMessage } from '../layers/sqliteErrors.js'
+import { FileReferences } from '../services/FileReferences.js'
 import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
+import { UploadIntents } from '../services/UploadIntents.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
+import { filesAdapter } from './filesAdapter.js'
 import type { AuthWorkspaceStore, HostEvent, SyncGatewayAdapter } from './host.js'
+import type { HostFiles } from './hostFiles.js'
 import { prerendering, type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
 import { callerOf } from './session.js'
 
@@ -19,6 +23,7 @@ export type {
   SyncErrorCode,
   SyncGatewayAdapter,
 } from './host.js'
+export type { HostFiles } from './hostFiles.js'
 export { HostError } from './httpErrors.js'
 
 /** The id under which the host knows this provider. */
@@ -125,7 +130,10 @@ export const openProvider = ({
   }
   return {
     workspaceStore: workspaceStore(Context.get(context, WorkspaceStore), run),
-    syncGateway: syncGateway(Context.get(context, SyncGateway), run),
+    syncGateway: {
+      ...syncGateway(Context.get(context, SyncGateway), run),
+      ...filesAdapter(Context.get(context, FileReferences), Context.get(context, UploadIntents), run),
+    },
     close: () => (closing ??= Promise.allSettled(running).then(() => runtime.dispose())),
   }
 }
@@ -138,7 +146,7 @@ const unwrap = <A>(exit: Exit.Exit<A, ServiceError>): A => {
 
 type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
 
-const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter => {
+const syncGateway = (gateway: SyncGateway['Type'], run: Run): Omit<SyncGatewayAdapter, keyof HostFiles> => {
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
   const call = <A>(event: HostEvent | undefined, input: A) => {
     const caller = callerOf(event)

@@ -44,10 +44,10 @@ const pushOp = (state: WorkspaceState, op: CheckedOp, userId: string | undefined
   }
   if (op.operation === 'delete') {
     const deletedBy = op.tableName === 'notifications' ? (userId ?? null) : null
-    state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy })
+    state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy, updatedAt: at })
     state.tombstones.set(key, { clock: op.clock, hlc: op.hlc, opId, version, at })
   } else {
-    state.rows.set(key, { op, version, userId: op.owner })
+    state.rows.set(key, { op, version, userId: op.owner, updatedAt: at })
     state.tombstones.delete(key)
   }
   return new OpAccepted({ opId, serverVersion: version, applied: true })
