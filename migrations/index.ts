@@ -7,10 +7,12 @@ import init from './001_init.js'
 import syncTables from './002_sync_tables.js'
 import adoptLegacy from './003_adopt_legacy.js'
 import offsets from './004_offsets.js'
+import files from './006_files.js'
 
 export const migrations = {
   '001_init': init,
   '002_sync_tables': syncTables,
   '003_adopt_legacy': adoptLegacy,
   '004_offsets': offsets,
+  '006_files': files,
 } as const

@@ -2,14 +2,17 @@
  * The composition root: every service on one SQLite database, or in memory.
  */
 import { Layer } from 'effect'
+import type { FileReferences } from '../services/FileReferences.js'
 import type { Memberships } from '../services/Memberships.js'
 import type { InvalidSettings, ProviderConfig } from '../services/ProviderConfig.js'
 import type { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
 import type { DatabaseOpenError, StorageError } from '../services/StorageError.js'
 import type { SyncGateway } from '../services/SyncGateway.js'
+import type { UploadIntents } from '../services/UploadIntents.js'
 import type { Upkeep as UpkeepService } from '../services/Upkeep.js'
 import type { WorkspaceStore } from '../services/WorkspaceStore.js'
 import * as Database from './Database.js'
+import * as References from './FileReferences.js'
 import * as IdGenerator from './IdGenerator.js'
 import * as Members from './Memberships.js'
 import * as Memory from './memory/index.js'
@@ -17,9 +20,11 @@ import * as Config from './ProviderConfig.js'
 import * as Migrator from './SchemaMigrator.js'
 import * as Gateway from './SyncGateway.js'
 import * as Upkeep from './Upkeep.js'
+import * as Intents from './UploadIntents.js'
 import * as Store from './WorkspaceStore.js'
 
-type Services = SyncGateway | WorkspaceStore | Memberships | UpkeepService | SchemaMigrator
+type Services =
+  SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | UpkeepService | SchemaMigrator
 
 /** Why the services could not be had. */
 export type StartupError = InvalidSettings | DatabaseOpenError | SchemaError | StorageError
@@ -29,7 +34,14 @@ export const layerWithConfig: Layer.Layer<
   Services,
   DatabaseOpenError | SchemaError | StorageError,
   ProviderConfig
-> = Layer.mergeAll(Gateway.layer, Store.layer, Members.layer, Upkeep.layerSchedule).pipe(
+> = Layer.mergeAll(
+  Gateway.layer,
+  References.layer,
+  Intents.layer,
+  Store.layer,
+  Members.layer,
+  Upkeep.layerSchedule,
+).pipe(
   Layer.provideMerge(Upkeep.layer),
   Layer.provide(Database.layer),
   Layer.provideMerge(Migrator.layer),
@@ -43,7 +55,6 @@ export const layer: Layer.Layer<Services | ProviderConfig, StartupError> = Layer
 )
 
 /** The services without a database, for tests of programs that use them. All is gone with the layer's scope. */
-export const layerMemory: Layer.Layer<SyncGateway | WorkspaceStore | Memberships> = Layer.mergeAll(
-  Memory.syncGateway,
-  Layer.provide(Memory.workspaces, IdGenerator.layer),
-)
+export const layerMemory: Layer.Layer<
+  SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships
+> = Layer.mergeAll(Memory.syncGateway, Layer.provide(Memory.workspaces, IdGenerator.layer))

@@ -7,6 +7,8 @@
 export { layer, layerMemory, layerWithConfig, type StartupError } from './Provider.js'
 /** The connection that the services on SQLite share. Its methods are internal: any release may change them. */
 export * as DatabaseLayer from './Database.js'
+/** What is known about files, on SQLite. */
+export * as FileReferencesLayer from './FileReferences.js'
 /** New ids: random ones, or such that a test can foretell. */
 export * as IdGeneratorLayer from './IdGenerator.js'
 /** Log lines as the provider writes them. */
@@ -21,6 +23,8 @@ export * as ProviderConfigLayer from './ProviderConfig.js'
 export * as SchemaMigratorLayer from './SchemaMigrator.js'
 /** The sync gateway on SQLite. */
 export * as SyncGatewayLayer from './SyncGateway.js'
+/** Upload intents on SQLite. */
+export * as UploadIntentsLayer from './UploadIntents.js'
 /** Upkeep on SQLite, and the schedule that runs it. */
 export * as UpkeepLayer from './Upkeep.js'
 /** The workspace store on SQLite. */

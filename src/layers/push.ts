@@ -21,6 +21,7 @@ import { type Superseded, supersededBy } from '../services/Winner.js'
 import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
+import { FileIndex } from './fileIndex.js'
 import { contentOf, type LogEntryRow, parsePayload } from './logEntry.js'
 import type { News } from './news.js'
 import { type Position, positionOf } from './position.js'
@@ -99,6 +100,7 @@ class Batch {
   private readonly floor: number
   /** While the workspace has no tombstone, a put need not look for one to remove. */
   private hasTombstones: boolean
+  private readonly files: FileIndex
 
   constructor(
     private readonly connection: Connection,
@@ -110,12 +112,14 @@ class Batch {
     this.version = this.position.version - this.position.versionOffset
     this.floor = this.position.floor - this.position.versionOffset
     this.hasTombstones = connection.first(pushSql.hasTombstones, workspaceId) !== undefined
+    this.files = new FileIndex(connection, workspaceId)
   }
 
   push(checked: ReadonlyArray<Checked>): PushResult {
     const before = this.version
     const outcomes = checked.map((op) => (isRefused(op) ? op : this.pushOp(this.stored(op))))
     if (this.version > before) {
+      this.files.settle()
       const { versionOffset, clockOffset, clockBase } = this.position
       this.connection.run(
         pushSql.raiseWatermark,
@@ -224,6 +228,7 @@ class Batch {
     )
     const accepted = { opId, serverVersion: this.shown(version), wasExisting }
     if (row !== undefined) return new OpAccepted({ ...accepted, applied, ...this.superseding(row) })
+    this.files.follow(op)
     if (operation === 'delete') {
       connection.run(pushSql.bury, workspaceId, tableName, pk, clock, hlc, opId, version, now)
       this.hasTombstones = true

@@ -69,5 +69,9 @@ export const requiredTables: ReadonlyArray<string> = [
   'trimmed_ops',
   'device_cursors',
   'tombstones',
+  'file_references',
+  'file_records',
+  'file_usage',
+  'upload_reservations',
   ...syncedTables.map((table) => `s_${table}`),
 ]

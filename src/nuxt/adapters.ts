@@ -5,12 +5,16 @@ import { Cause, ConfigProvider, Context, Effect, Exit, Layer, ManagedRuntime, Op
 import * as Logger from '../layers/logger.js'
 import * as ProviderLayer from '../layers/Provider.js'
 import { rootMessage } from '../layers/sqliteErrors.js'
+import { FileReferences } from '../services/FileReferences.js'
 import type { StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
+import { UploadIntents } from '../services/UploadIntents.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
 import { toPullAnswer, toPushAnswer } from './answers.js'
+import { filesAdapter } from './filesAdapter.js'
 import { type EmitHook, hooksThrough, telling } from './hooks.js'
 import type { AuthWorkspaceStore, HostEvent, MaintenanceAdapter, SyncGatewayAdapter } from './host.js'
+import type { HostFiles } from './hostFiles.js'
 import { prerendering, type ServiceError, shuttingDown, toHostError } from './httpErrors.js'
 import { callerOf } from './session.js'
 
@@ -25,6 +29,7 @@ export type {
   SyncGatewayAdapter,
 } from './host.js'
 export type { EmitHook } from './hooks.js'
+export type { HostFiles } from './hostFiles.js'
 export { HostError } from './httpErrors.js'
 
 /** The id under which the host knows this provider. */
@@ -149,6 +154,7 @@ export const openProvider = ({
     syncGateway: {
       ...syncGateway(telling(Context.get(context, SyncGateway), teller), run),
       ...maintenance(Context.get(context, WorkspaceStore), run),
+      ...filesAdapter(Context.get(context, FileReferences), Context.get(context, UploadIntents), run),
     },
     close: () => (closing ??= close()),
   }
@@ -169,7 +175,7 @@ const maintenance = (store: WorkspaceStore['Type'], run: Run): MaintenanceAdapte
 const syncGateway = (
   gateway: SyncGateway['Type'],
   run: Run,
-): Omit<SyncGatewayAdapter, keyof MaintenanceAdapter> => {
+): Omit<SyncGatewayAdapter, keyof MaintenanceAdapter | keyof HostFiles> => {
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
   const call = <A>(event: HostEvent | undefined, input: A) => {
     const caller = callerOf(event)

@@ -5,6 +5,7 @@
  * code that makes a client give its op up.
  */
 import type { GatewayError, OpAccepted, OpOutcome, OpReplayed } from '../services/SyncGateway.js'
+import type { QuotaExceeded, UploadIntentConflict } from '../services/UploadIntents.js'
 import type {
   InvalidWorkspaceInput,
   UserNotFound,
@@ -14,7 +15,13 @@ import type {
 import type { HostPushResult } from './host.js'
 
 export type ServiceError =
-  GatewayError | InvalidWorkspaceInput | UserNotFound | WorkspaceForbidden | WorkspaceNotFound
+  | GatewayError
+  | QuotaExceeded
+  | UploadIntentConflict
+  | InvalidWorkspaceInput
+  | UserNotFound
+  | WorkspaceForbidden
+  | WorkspaceNotFound
 
 /** h3 makes `statusCode` and `statusMessage` the response. */
 export class HostError extends Error {
@@ -29,7 +36,7 @@ export class HostError extends Error {
   readonly statusMessage: string
 
   constructor(
-    /** 400, 401, 403, 404, 500 or 503. */
+    /** 400, 401, 403, 404, 409, 413, 500 or 503. */
     readonly statusCode: number,
     message: string,
     options?: ErrorOptions,
@@ -50,6 +57,8 @@ type Statuses = {
 const statuses: Statuses = {
   InvalidRequest: () => 400,
   ScopeForbidden: () => 403,
+  QuotaExceeded: () => 413,
+  UploadIntentConflict: () => 409,
   InvalidWorkspaceInput: () => 400,
   UserNotFound: () => 404,
   WorkspaceForbidden: () => 403,

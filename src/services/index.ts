@@ -1,6 +1,7 @@
 /**
  * What the provider promises: tags, interfaces, domain types and typed errors. No implementation.
  */
+export * from './FileReferences.js'
 export { IdGenerator } from './IdGenerator.js'
 export * from './Memberships.js'
 export {
@@ -22,4 +23,5 @@ export * from './SyncErrors.js'
 export * from './SyncGateway.js'
 export * from './Upkeep.js'
 export type { DeleteWinner, PutWinner, Winner } from './Winner.js'
+export * from './UploadIntents.js'
 export * from './WorkspaceStore.js'

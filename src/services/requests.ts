@@ -9,7 +9,7 @@ import { InvalidRequest, ScopeForbidden } from './SyncErrors.js'
 type Refusal = InvalidRequest | ScopeForbidden
 type Fields = Record<string, unknown>
 
-const refuse = (field: string, detail: string) => Either.left(new InvalidRequest({ field, detail }))
+export const refuse = (field: string, detail: string) => Either.left(new InvalidRequest({ field, detail }))
 
 const idRule = `has 1 to ${limits.idLength} characters`
 
@@ -33,7 +33,7 @@ const checkScope = (request: Fields): Either.Either<CheckedScope, Refusal> => {
 }
 
 /** Checks the scope, then the fields that are a request's own. Never throws. */
-const checkRequest =
+export const checkRequest =
   <A>(own: (request: Fields) => Either.Either<A, InvalidRequest>) =>
   (request: unknown): Either.Either<CheckedScope & A, Refusal> => {
     try {

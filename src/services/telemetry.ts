@@ -19,10 +19,12 @@ import {
   Tracer,
 } from 'effect'
 import type { RuntimeFiber } from 'effect/Fiber'
+import { type FileReferences, storageKinds } from './FileReferences.js'
 import type { Memberships } from './Memberships.js'
 import * as metrics from './metrics.js'
 import type { OpOutcome, SyncGateway } from './SyncGateway.js'
 import type { Upkeep } from './Upkeep.js'
+import type { IntentKey, UploadIntents } from './UploadIntents.js'
 import type { WorkspaceStore } from './WorkspaceStore.js'
 
 type Labels = ReadonlyArray<MetricLabel.MetricLabel>
@@ -293,6 +295,31 @@ export const observeMemberships = (memberships: Memberships['Type']): Membership
       asked: (workspaceId) => ({ 'or3.workspace_id': id(workspaceId) }),
       answered: (members) => ({ 'or3.members': members.length }),
     }),
+  }
+}
+
+/** What is known about files, observed. */
+export const observeFiles = (files: FileReferences['Type']): FileReferences['Type'] => ({
+  query: observe('FileReferences.query', files.query, {
+    asked: (request) => ({
+      ...inScope(request),
+      'or3.kind': storageKinds.find((kind) => kind === request.kind),
+      'or3.limit': amount(request.limit),
+    }),
+    answered: ({ items, hasMore }) => ({ 'or3.items': items.length, 'or3.has_more': hasMore }),
+  }),
+})
+
+/** Upload intents, observed. */
+export const observeIntents = (intents: UploadIntents['Type']): UploadIntents['Type'] => {
+  const ofFile = (request: IntentKey & { readonly sizeBytes: number }) => ({
+    ...inScope(request),
+    'or3.file_bytes': amount(request.sizeBytes),
+  })
+  return {
+    reserve: observe('UploadIntents.reserve', intents.reserve, { asked: ofFile }),
+    consume: observe('UploadIntents.consume', intents.consume, { asked: ofFile }),
+    cancel: observe('UploadIntents.cancel', intents.cancel, { asked: inScope }),
   }
 }
 

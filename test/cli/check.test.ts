@@ -37,7 +37,20 @@ const fill = async (database: string) => {
     put({ id: 'loser', pk: 'new4', clock: 0, payload: {} }),
     bury('new1', { gone: true }),
     bury('new2'),
+    put({ id: 'naming', pk: 'naming', payload: { file_hashes: '["sha256:A","nul\\u0000é",5]' } }),
+    put({ id: 'post', table: 'posts', pk: 'post', payload: { file_hashes: ['a', 'b'] } }),
+    put({ id: 'file', table: 'file_meta', pk: 'MD5:A', payload: { size_bytes: 7 } }),
+    put({ id: 'sizeless', table: 'file_meta', pk: 'b', payload: {} }),
+    del({ id: 'gone', table: 'file_meta', pk: 'gone', payload: { size_bytes: 5 } }),
   ])
+  for (const intentId of ['open', 'consumed', 'cancelled']) {
+    const intent = { workspaceId, intentId, hash: 'A', mimeType: 'image/png', sizeBytes: 7 }
+    await syncGateway.reserveUploadIntent(undefined, { ...intent, expiresAt: 1e10 })
+    if (intentId === 'consumed') {
+      await syncGateway.consumeUploadIntent(undefined, { ...intent, storageId: 's' })
+    }
+    if (intentId === 'cancelled') await syncGateway.cancelUploadIntent(undefined, intent)
+  }
   await close()
 }
 
@@ -242,6 +255,59 @@ const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: stri
       `INSERT INTO workspaces VALUES ('w2', 'Two', NULL, 0, 0, NULL); UPDATE users SET active_workspace_id = 'w2'`,
       "a user's active workspace is a live membership",
     ],
+    [
+      'a reference lost',
+      `DELETE FROM file_references WHERE source_table = 'posts' AND hash = 'b'`,
+      'every file that a live record names is known to be referred to',
+    ],
+    [
+      'a message that came to name a file behind our back',
+      `UPDATE s_messages SET data_json = '{"file\\u005fhashes":["x"]}' WHERE pk = 'new2'; UPDATE s_messages SET deleted = 0 WHERE pk = 'new2'`,
+      'every file that a live record names is known to be referred to',
+    ],
+    [
+      'a reference of a record that names no file',
+      `UPDATE file_references SET source_id = 'new3' WHERE source_table = 'posts' AND hash = 'b'`,
+      'no file is thought to be referred to that no live record names',
+    ],
+    [
+      'a reference of a deleted record',
+      `UPDATE s_posts SET deleted = 1`,
+      'no file is thought to be referred to that no live record names',
+    ],
+    ['a file unknown', `DELETE FROM file_records WHERE pk = 'b'`, 'a file is known by what its row says'],
+    [
+      'a file without row',
+      `DELETE FROM s_file_meta WHERE pk = 'gone'`,
+      'a file is known by what its row says',
+    ],
+    ['a file of another hash', `UPDATE file_records SET hash = 'z'`, 'a file is known by what its row says'],
+    [
+      'a file of another size',
+      `UPDATE file_records SET size_bytes = 8 WHERE size_bytes = 7`,
+      'a file is known by what its row says',
+    ],
+    [
+      'a deleted file that is thought to live',
+      `UPDATE file_records SET deleted = 0`,
+      'a file is known by what its row says',
+    ],
+    [
+      'bytes used by no file',
+      `UPDATE file_usage SET used_bytes = 8`,
+      'the bytes a workspace uses are those of its files',
+    ],
+    ['bytes forgotten', `DELETE FROM file_usage`, 'the bytes a workspace uses are those of its files'],
+    [
+      'an intent for a hash that nobody finds',
+      `UPDATE upload_reservations SET hash = 'A'`,
+      'an upload intent is of a file, and has a place only when it is settled',
+    ],
+    [
+      'an active intent that was consumed',
+      `UPDATE upload_reservations SET settled_at = NULL WHERE id = 'consumed'`,
+      'an upload intent is of a file, and has a place only when it is settled',
+    ],
   ]
 
 describe('a good database', () => {
@@ -354,7 +420,7 @@ describe('a damaged database', () => {
     expect(stdout.split('\n')).toContain(`broken: ${rule}`)
     expect(stdout).toMatch(/^ {2}\S/m)
     expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
-    expect(errors[0]).toMatch(/ of 19 rules broken; /)
+    expect(errors[0]).toContain(` of ${invariants.length + 1} rules broken; `)
   })
 
   it('says how many there are only as far as that is of use', async () => {

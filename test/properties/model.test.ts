@@ -7,6 +7,7 @@ import type { Caller, PendingOp } from '../../src/services/index.js'
 import { altered, opPool, reordered, tables } from '../support/arbitraries.js'
 import { put } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
+import { scanned } from '../support/fileCalls.js'
 import { Refused, selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
 
 interface Pick {
@@ -155,7 +156,11 @@ const sameAsModel = (
         const watermark = command.type === 'tick' ? 0 : (await model.view(command.workspace)).version
         const expected = await answer(model, pool, command, watermark)
         expect(await answer(subject, pool, command, watermark), JSON.stringify(command)).toEqual(expected)
-        for (const id of ['w1', 'w2']) expect(await subject.view(id)).toEqual(await model.view(id))
+        for (const id of ['w1', 'w2']) {
+          const view = await subject.view(id)
+          expect(view).toEqual(await model.view(id))
+          expect(view.files.index).toEqual(scanned(view.rows))
+        }
       }
     }),
   )

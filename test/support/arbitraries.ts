@@ -3,9 +3,10 @@
  */
 import type { PendingOp } from '../../src/services/index.js'
 import { opId } from './ops.js'
+import { filePayload } from './filePayloads.js'
 import { fc } from './property.js'
 
-export const tables = ['messages', 'threads', 'file_meta', 'notifications'] as const
+export const tables = ['messages', 'posts', 'threads', 'file_meta', 'notifications'] as const
 
 /** Equal and different readings; code-unit order differs from any locale's. */
 const hlcs = ['000000001:000:node0001', '000000001:000:Node0001', '000000002:000:a', 'B', 'a']
@@ -14,6 +15,7 @@ const payloads = fc
   .oneof(
     { weight: 3, arbitrary: fc.record({ text: fc.constantFrom('x', 'y', 'ü😀', '') }) },
     { weight: 1, arbitrary: fc.constant({}) },
+    { weight: 3, arbitrary: filePayload },
     {
       weight: 1,
       arbitrary: fc.dictionary(fc.string(), fc.jsonValue() as fc.Arbitrary<unknown>, { maxKeys: 3 }),

@@ -10,16 +10,20 @@ import Sqlite from 'better-sqlite3'
 import { expect } from 'vitest'
 import { Cause, Context, Effect, Exit, Layer, Logger, ManagedRuntime, Option } from 'effect'
 import * as Database from '../../src/layers/Database.js'
+import * as SqlFiles from '../../src/layers/FileReferences.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
 import { GatewayState, layer as stateLayer } from '../../src/layers/memory/GatewayState.js'
+import * as MemoryFiles from '../../src/layers/memory/FileReferences.js'
 import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
 import * as MemoryMembers from '../../src/layers/memory/Memberships.js'
 import * as StoreState from '../../src/layers/memory/StoreState.js'
+import * as MemoryIntents from '../../src/layers/memory/UploadIntents.js'
 import * as MemoryStore from '../../src/layers/memory/WorkspaceStore.js'
 import * as SqlMembers from '../../src/layers/Memberships.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/SchemaMigrator.js'
 import * as SqlGateway from '../../src/layers/SyncGateway.js'
+import * as SqlIntents from '../../src/layers/UploadIntents.js'
 import * as SqlStore from '../../src/layers/WorkspaceStore.js'
 import { checkPullAnswer, checkPushAnswer, opIdOf } from '../../src/nuxt/hostChecks.js'
 import { HostError, openProvider } from '../../src/nuxt/adapters.js'
@@ -29,6 +33,7 @@ import {
   type Caller,
   type CursorRequest,
   limits,
+  FileReferences,
   type Member,
   type MemberKey,
   Memberships,
@@ -42,8 +47,17 @@ import {
   SyncGateway,
   syncedTables,
   type Winner,
+  UploadIntents,
   WorkspaceStore,
 } from '../../src/services/index.js'
+import {
+  type FileCalls,
+  fileCalls,
+  fileCallsOfAdapter,
+  filesOfSql,
+  filesOfState,
+  type FilesView,
+} from './fileCalls.js'
 
 export type SubjectName = 'memory' | 'sqlite memory' | 'sqlite file' | 'adapters'
 
@@ -104,6 +118,7 @@ export interface WorkspaceView {
   readonly tombstones: ReadonlyArray<TombstoneView>
   readonly logVersions: ReadonlyArray<number>
   readonly cursors: ReadonlyArray<{ readonly deviceId: string; readonly version: number }>
+  readonly files: FilesView
 }
 
 /** The memberships as promises, which reject with the service's own typed errors. */
@@ -128,6 +143,7 @@ export interface Subject {
   updateCursor(request: CursorRequest): Promise<void>
   gcChangeLog(request: RetentionRequest): Promise<void>
   gcTombstones(request: RetentionRequest): Promise<void>
+  readonly files: FileCalls
   readonly store: AuthWorkspaceStore
   /** Every live workspace. */
   listWorkspaceIds(): Promise<ReadonlyArray<string>>
@@ -232,6 +248,7 @@ const viewOfSql = (query: (sql: string) => ReadonlyArray<any>, workspaceId: stri
     cursors: query(
       `SELECT device_id AS deviceId, last_seen_version AS version FROM device_cursors WHERE ${where} ORDER BY device_id`,
     ),
+    files: filesOfSql(query, where),
   }
 }
 
@@ -241,21 +258,22 @@ const viewOfState = (states: GatewayState['Type'], workspaceId: string): Workspa
     const [table, pk] = key.split('\0') as [string, string]
     return { table, pk }
   }
+  const rows = [...state.rows]
+    .map(([key, { op, version }]) => ({
+      ...place(key),
+      payload: op.payloadJson === null ? undefined : JSON.parse(op.payloadJson),
+      clock: op.clock,
+      hlc: op.hlc,
+      opId: op.opId,
+      deviceId: op.deviceId,
+      version,
+      deleted: op.operation === 'delete',
+    }))
+    .sort(byKey)
   return {
     version: state.version,
     floor: state.floor,
-    rows: [...state.rows]
-      .map(([key, { op, version }]) => ({
-        ...place(key),
-        payload: op.payloadJson === null ? undefined : JSON.parse(op.payloadJson),
-        clock: op.clock,
-        hlc: op.hlc,
-        opId: op.opId,
-        deviceId: op.deviceId,
-        version,
-        deleted: op.operation === 'delete',
-      }))
-      .sort(byKey),
+    rows,
     tombstones: [...state.tombstones]
       .map(([key, { clock, hlc, opId, version }]) => ({ ...place(key), clock, hlc, opId, version }))
       .sort(byKey),
@@ -263,6 +281,7 @@ const viewOfState = (states: GatewayState['Type'], workspaceId: string): Workspa
     cursors: [...state.cursors]
       .map(([deviceId, { version }]) => ({ deviceId, version }))
       .sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1)),
+    files: filesOfState(state, rows),
   }
 }
 
@@ -297,7 +316,7 @@ const membershipCalls = (
 
 const fromServices = async <R>(
   name: SubjectName,
-  layer: Layer.Layer<SyncGateway | WorkspaceStore | Memberships | R, any>,
+  layer: Layer.Layer<SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | R, any>,
   view: (context: Context.Context<R>, run: ReturnType<typeof runner>) => Subject['view'],
   file?: string,
   cleanUp: () => void = () => {},
@@ -318,6 +337,7 @@ const fromServices = async <R>(
     updateCursor: (request) => run(gateway.updateCursor(request)),
     gcChangeLog: (request) => run(Effect.asVoid(gateway.gcChangeLog(request))),
     gcTombstones: (request) => run(Effect.asVoid(gateway.gcTombstones(request))),
+    files: fileCalls(run, Context.get(context, FileReferences), Context.get(context, UploadIntents)),
     store: {
       getOrCreateUser: (identity) => run(store.getOrCreateUser(identity)),
       getUser: (identity) => run(store.getUser(identity)),
@@ -341,7 +361,7 @@ const fromServices = async <R>(
 
 /** Every service on SQLite, with the database at hand. */
 export const sqlLayer = (dbPath: string) =>
-  Layer.mergeAll(SqlGateway.layer, SqlStore.layer, SqlMembers.layer).pipe(
+  Layer.mergeAll(SqlGateway.layer, SqlFiles.layer, SqlIntents.layer, SqlStore.layer, SqlMembers.layer).pipe(
     Layer.provideMerge(Database.layer),
     Layer.provideMerge(Migrator.layer),
     Layer.provide(Config.layerOf({ dbPath, synchronous: 'OFF' })),
@@ -473,6 +493,7 @@ const throughAdapters = (): Promise<Subject> => {
     updateCursor: async (request) => asRefused(gateway.updateCursor(...split(request))),
     gcChangeLog: async (request) => asRefused(gateway.gcChangeLog(...split(request))),
     gcTombstones: async (request) => asRefused(gateway.gcTombstones(...split(request))),
+    files: fileCallsOfAdapter(gateway, split, asRefused),
     store,
     listWorkspaceIds: () => asRefused(gateway.listWorkspaceIds({})),
     memberships: {
@@ -502,7 +523,10 @@ const openers: Record<SubjectName, () => Promise<Subject>> = {
     fromServices<GatewayState>(
       'memory',
       Layer.mergeAll(
-        Layer.provideMerge(MemoryGateway.layerWithState, stateLayer),
+        Layer.provideMerge(
+          Layer.mergeAll(MemoryGateway.layerWithState, MemoryFiles.layer, MemoryIntents.layer),
+          stateLayer,
+        ),
         Layer.mergeAll(MemoryStore.layerWithState, MemoryMembers.layer).pipe(
           Layer.provide(StoreState.layer),
           Layer.provide(IdGenerator.layer),

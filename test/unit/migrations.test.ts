@@ -34,8 +34,12 @@ const specifiedTables = [
   ...['server_version_counter', 'change_log', 'device_cursors', 'tombstones'],
   ...['threads', 'messages', 'projects', 'posts', 'kv', 'file_meta', 'notifications'].map((t) => `s_${t}`),
 ]
-/** Beyond the specification: what trimming needs, and the migrator's own. */
-const ownTables = ['trimmed_ops', 'effect_sql_migrations']
+/** Beyond the specification: what trimming needs, what is asked about files, and the migrator's own. */
+const ownTables = [
+  'trimmed_ops',
+  ...['file_references', 'file_records', 'file_usage', 'upload_reservations'],
+  'effect_sql_migrations',
+]
 const everyTable = [
   ...new Set([...specifiedTables, ...ownTables, ...syncedTables.map((table) => `s_${table}`)]),
 ].sort()
@@ -124,7 +128,7 @@ describe('a new file', () => {
     })
   })
 
-  it('has exactly the tables of the specification, those synced since, the log of trimmed ops and the migrator’s own', () => {
+  it('has exactly the tables of the specification, those synced since, the log of trimmed ops, those about files and the migrator’s own', () => {
     const path = newFile()
     succeeded(path)
     expect(tablesOf(path)).toEqual(everyTable)

@@ -5,6 +5,8 @@ import { describe, expect, layer } from '@effect/vitest'
 import { Effect, Layer } from 'effect'
 import {
   DatabaseLayer,
+  FileReferences,
+  FileReferencesLayer,
   IdGeneratorLayer,
   Memberships,
   MembershipsLayer,
@@ -13,6 +15,8 @@ import {
   SchemaMigratorLayer,
   SyncGateway,
   SyncGatewayLayer,
+  UploadIntents,
+  UploadIntentsLayer,
   Upkeep,
   UpkeepLayer,
   WorkspaceStore,
@@ -22,6 +26,8 @@ import { put, scope } from '../support/ops.js'
 
 const onSqlite = Layer.mergeAll(
   SyncGatewayLayer.layer,
+  FileReferencesLayer.layer,
+  UploadIntentsLayer.layer,
   WorkspaceStoreLayer.layer,
   MembershipsLayer.layer,
   UpkeepLayer.layer,
@@ -46,7 +52,13 @@ describe.each([
         expect([userId, workspaceId].every((id) => /^id-\d+$/.test(id))).toBe(true)
         const members = yield* (yield* Memberships).listMembers(workspaceId)
         expect(members).toMatchObject([{ userId, role: 'owner' }])
-        yield* (yield* SyncGateway).push({ ...scope(workspaceId), ops: [put()] })
+        yield* (yield* SyncGateway).push({ ...scope(workspaceId), ops: [put({ table: 'file_meta' })] })
+        const file = { hash: 'new', mimeType: 'image/png', sizeBytes: 1, expiresAt: 2e9 }
+        yield* (yield* UploadIntents).reserve({ ...scope(workspaceId), intentId: 'i', ...file })
+        const files = yield* FileReferences
+        const query = { ...scope(workspaceId), limit: 1 } as const
+        expect((yield* files.query({ ...query, kind: 'live_metadata' })).items).toHaveLength(1)
+        expect((yield* files.query({ ...query, kind: 'active_reservations' })).items).toHaveLength(1)
       }),
     )
   })

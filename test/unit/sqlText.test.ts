@@ -8,7 +8,15 @@ import Sqlite from 'better-sqlite3'
 import { Effect, Stream } from 'effect'
 import ts from 'typescript'
 import { afterEach, expect, it, vi } from 'vitest'
-import { Memberships, SyncGateway, syncedTables, WorkspaceStore } from '../../src/services/index.js'
+import {
+  FileReferences,
+  Memberships,
+  storageKinds,
+  SyncGateway,
+  syncedTables,
+  UploadIntents,
+  WorkspaceStore,
+} from '../../src/services/index.js'
 import { del, put } from '../support/ops.js'
 import { sqlLayer } from '../support/subjects.js'
 
@@ -78,7 +86,11 @@ it('no statement holds what the services were given', async () => {
       const members = yield* Memberships
       const parts = { pk: given, device: given, hlc: given, payload: { id: given, [given]: given } }
       for (const table of syncedTables) {
-        const payload = { [table === 'file_meta' ? 'hash' : 'id']: given, [given]: given }
+        const payload = {
+          [table === 'file_meta' ? 'hash' : 'id']: given,
+          [given]: given,
+          file_hashes: [given],
+        }
         const ops = [
           put({ ...parts, table, payload, id: `${given}${table}` }),
           put({ ...parts, table, payload, id: `${given}${table}0`, clock: 0 }),
@@ -89,6 +101,18 @@ it('no statement holds what the services were given', async () => {
         yield* gateway.pull({ scope, caller, cursor: 0, tables: [table, given] })
       }
       yield* gateway.updateCursor({ scope, deviceId: given, version: 5 })
+      const intents = yield* UploadIntents
+      const intent = { scope, caller, intentId: given, hash: given, mimeType: given, sizeBytes: 1 }
+      yield* intents.reserve({ ...intent, expiresAt: 2e9, workspaceQuotaBytes: 5 })
+      yield* intents.consume({ ...intent, storageId: given })
+      yield* intents.reserve({ ...intent, intentId: `${given}2`, expiresAt: 2e9 })
+      for (const kind of storageKinds) {
+        const files = yield* FileReferences
+        const { nextCursor } = yield* files.query({ scope, caller, kind, limit: 1 })
+        yield* files.query({ scope, caller, kind, hash: given, cursor: undefined })
+        yield* files.query({ scope, caller, kind, cursor: nextCursor })
+      }
+      yield* intents.cancel({ ...intent, intentId: `${given}2` })
       yield* gateway.gcTombstones({ scope, retentionSeconds: 1e-3 })
       yield* gateway.gcChangeLog({ scope, retentionSeconds: 1e-3 })
       yield* gateway.pull({ scope, cursor: 0 })

@@ -3,6 +3,7 @@
  */
 import { Context, Layer } from 'effect'
 import type { Revision } from '../../services/Revision.js'
+import type { StoredIntent } from '../../services/intentRules.js'
 import type { CheckedOp } from '../../services/opRules.js'
 
 export interface LogEntry {
@@ -18,8 +19,8 @@ export interface Row {
   readonly version: number
   /** Of a notification: whose it is. */
   readonly userId: string | null
-  /** When that op came; epoch seconds. */
-  readonly at: number
+  /** When the winning op came; epoch seconds. */
+  readonly updatedAt: number
 }
 
 export interface Tombstone extends Revision {
@@ -41,6 +42,8 @@ export interface WorkspaceState {
   readonly rows: Map<string, Row>
   readonly tombstones: Map<string, Tombstone>
   readonly cursors: Map<string, { version: number; at: number }>
+  /** Upload intents by id. */
+  readonly intents: Map<string, StoredIntent>
 }
 
 export class GatewayState extends Context.Tag('or3-provider-sqlite/memory/GatewayState')<
@@ -63,6 +66,7 @@ export const layer: Layer.Layer<GatewayState> = Layer.sync(GatewayState, () => {
           rows: new Map(),
           tombstones: new Map(),
           cursors: new Map(),
+          intents: new Map(),
         }
         workspaces.set(workspaceId, state)
       }

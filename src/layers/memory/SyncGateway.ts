@@ -29,9 +29,9 @@ const recordKey = ({ tableName, pk }: CheckedOp) => `${tableName}\0${pk}`
 
 const parse = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json))
 
-const standingOf = (state: WorkspaceState, key: string, { op, userId, at }: Row): Standing => ({
+const standingOf = (state: WorkspaceState, key: string, { op, userId, updatedAt }: Row): Standing => ({
   revision: { clock: op.clock, hlc: op.hlc, opId: op.opId },
-  deletedAt: op.operation === 'delete' ? (state.tombstones.get(key)?.at ?? at) : null,
+  deletedAt: op.operation === 'delete' ? (state.tombstones.get(key)?.at ?? updatedAt) : null,
   payload: parse(op.payloadJson),
   owner: userId,
 })
@@ -69,10 +69,10 @@ const pushOp = (state: WorkspaceState, op: CheckedOp, userId: string | undefined
   }
   if (op.operation === 'delete') {
     const deletedBy = op.tableName === 'notifications' ? (userId ?? null) : null
-    state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy, at })
+    state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy, updatedAt: at })
     state.tombstones.set(key, { clock: op.clock, hlc: op.hlc, opId, version, at })
   } else {
-    state.rows.set(key, { op, version, userId: op.owner, at })
+    state.rows.set(key, { op, version, userId: op.owner, updatedAt: at })
     state.tombstones.delete(key)
   }
   return new OpAccepted({ ...accepted, applied: true })

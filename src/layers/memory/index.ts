@@ -3,15 +3,28 @@
  * their scope.
  */
 import { Layer } from 'effect'
+import type { FileReferences } from '../../services/FileReferences.js'
 import type { IdGenerator } from '../../services/IdGenerator.js'
 import type { Memberships } from '../../services/Memberships.js'
+import type { SyncGateway } from '../../services/SyncGateway.js'
+import type { UploadIntents } from '../../services/UploadIntents.js'
 import type { WorkspaceStore } from '../../services/WorkspaceStore.js'
+import * as References from './FileReferences.js'
+import * as GatewayState from './GatewayState.js'
 import * as Members from './Memberships.js'
 import * as StoreState from './StoreState.js'
+import * as Gateway from './SyncGateway.js'
+import * as Intents from './UploadIntents.js'
 import * as Store from './WorkspaceStore.js'
 
-/** The gateway. It knows no workspaces: whatever id it is given is one. */
-export { layer as syncGateway } from './SyncGateway.js'
+/**
+ * The gateway, and what is known about files, which share what they remember. They know no workspaces: whatever id they are
+ * given is one.
+ */
+export const syncGateway: Layer.Layer<SyncGateway | FileReferences | UploadIntents> = Layer.provide(
+  Layer.mergeAll(Gateway.layerWithState, References.layer, Intents.layer),
+  GatewayState.layer,
+)
 
 /** The store and the memberships, which share what they remember. */
 export const workspaces: Layer.Layer<WorkspaceStore | Memberships, never, IdGenerator> = Layer.provide(

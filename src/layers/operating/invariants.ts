@@ -11,6 +11,7 @@ import { leapSize } from '../../services/epochs.js'
 import type { StorageError } from '../../services/StorageError.js'
 import { limits, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { makeConnection } from '../connection.js'
+import { addFileFunctions, fileInvariants } from './fileInvariants.js'
 import { attempt } from './observer.js'
 import { unbornWorkspace } from '../position.js'
 import { requiredTables } from '../schemaVersion.js'
@@ -192,6 +193,7 @@ export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
        SELECT 1 FROM workspaces AS w JOIN workspace_members AS m ON m.workspace_id = w.id
        WHERE w.id = u.active_workspace_id AND w.deleted = 0 AND m.user_id = u.id)`,
   ],
+  ...fileInvariants,
 ]
 
 const described = (row: object) =>
@@ -220,6 +222,7 @@ export const findFaults = (
 ): Effect.Effect<ReadonlyArray<Fault>, StorageError> =>
   Effect.gen(function* () {
     database.pragma(`cache_size = ${-64 * 1024}`)
+    addFileFunctions(database)
     const of = invariants.length + 1
     yield* onRule(0, of, schemaRule)
     const schema = yield* attempt('check', () => schemaFaults(database, expected))
