@@ -10,6 +10,7 @@ import { SyncGateway } from '../services/SyncGateway.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
 import type { AuthWorkspaceStore, HostEvent, SyncGatewayAdapter } from './host.js'
 import { prerendering, type ServiceError, shuttingDown, toHostError, toPushResult } from './httpErrors.js'
+import { capabilities, toHostPage } from './hostSnapshot.js'
 import { callerOf } from './session.js'
 
 export type {
@@ -19,6 +20,7 @@ export type {
   SyncErrorCode,
   SyncGatewayAdapter,
 } from './host.js'
+export type { HostCapabilities, HostSnapshotPage, SnapshotGatewayAdapter } from './hostSnapshot.js'
 export { HostError } from './httpErrors.js'
 
 /** The id under which the host knows this provider. */
@@ -150,7 +152,9 @@ const syncGateway = (gateway: SyncGateway['Type'], run: Run): SyncGatewayAdapter
   }
   return {
     id: providerId,
+    capabilities,
     pull: async (event, input) => run(gateway.pull(call(event, input))),
+    snapshot: async (event, input) => toHostPage(await run(gateway.snapshot(call(event, input)))),
     push: async (event, input) => {
       const { outcomes, serverVersion } = await run(gateway.push(call(event, input)))
       return { results: outcomes.map(toPushResult), serverVersion }
@@ -176,10 +180,11 @@ const workspaceStore = (store: WorkspaceStore['Type'], run: Run): AuthWorkspaceS
 export const unopenedProvider = (): Pick<Provider, 'syncGateway' | 'workspaceStore'> => {
   const refuse = () => Promise.reject(prerendering())
   const handler: ProxyHandler<object> = {
-    get: (_target, key) => (key === 'id' ? providerId : key === 'then' ? undefined : refuse),
+    get: (target, key) =>
+      key === 'then' ? undefined : Object.hasOwn(target, key) ? Reflect.get(target, key) : refuse,
   }
   return {
-    syncGateway: new Proxy({}, handler) as SyncGatewayAdapter,
-    workspaceStore: new Proxy({}, handler) as AuthWorkspaceStore,
+    syncGateway: new Proxy({ id: providerId, capabilities }, handler) as SyncGatewayAdapter,
+    workspaceStore: new Proxy({ id: providerId }, handler) as AuthWorkspaceStore,
   }
 }

@@ -4,7 +4,7 @@
  * The tables are exhaustive: a new error does not compile until it has its place here. A fault of the server never gets a
  * code that makes a client give its op up.
  */
-import type { GatewayError, OpOutcome } from '../services/SyncGateway.js'
+import type { GatewayError, OpOutcome, SnapshotError } from '../services/SyncGateway.js'
 import type {
   InvalidWorkspaceInput,
   UserNotFound,
@@ -14,7 +14,7 @@ import type {
 import type { HostPushResult } from './host.js'
 
 export type ServiceError =
-  GatewayError | InvalidWorkspaceInput | UserNotFound | WorkspaceForbidden | WorkspaceNotFound
+  GatewayError | SnapshotError | InvalidWorkspaceInput | UserNotFound | WorkspaceForbidden | WorkspaceNotFound
 
 /** h3 makes `statusCode` and `statusMessage` the response. */
 export class HostError extends Error {
@@ -29,7 +29,7 @@ export class HostError extends Error {
   readonly statusMessage: string
 
   constructor(
-    /** 400, 401, 403, 404, 500 or 503. */
+    /** 400, 401, 403, 404, 410, 500 or 503. */
     readonly statusCode: number,
     message: string,
     options?: ErrorOptions,
@@ -50,6 +50,9 @@ type Statuses = {
 const statuses: Statuses = {
   InvalidRequest: () => 400,
   ScopeForbidden: () => 403,
+  InvalidPageToken: () => 400,
+  PageTokenForbidden: () => 403,
+  SnapshotGone: () => 410,
   InvalidWorkspaceInput: () => 400,
   UserNotFound: () => 404,
   WorkspaceForbidden: () => 403,

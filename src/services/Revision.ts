@@ -5,8 +5,11 @@
  * collation agree; a comparison by locale would not.
  */
 export interface Revision {
+  /** Counts the record's revisions: a safe integer >= 0. */
   readonly clock: number
+  /** Hybrid logical clock. */
   readonly hlc: string
+  /** Of the op that made it. */
   readonly opId: string
 }
 

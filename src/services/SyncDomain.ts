@@ -1,6 +1,7 @@
 /**
  * The vocabulary of sync: tables, stamps, ops and changes as they travel between OR3 Chat and this package.
  */
+import type { Revision } from './Revision.js'
 
 /** The tables a host may sync. Their names enter SQL only from this list. */
 export const syncedTables = [
@@ -28,8 +29,10 @@ export const primaryKeyField = (table: SyncedTable): 'hash' | 'id' => (table ===
 export const limits = {
   /** Ops in one push. */
   batch: 1_000,
-  /** Characters of a primary key, op id, hlc, device id or workspace id. */
+  /** Characters of an op id, hlc, device id or workspace id. */
   idLength: 256,
+  /** Characters of a primary key. */
+  pkLength: 1_024,
   /** Levels of objects and arrays in a payload. */
   payloadDepth: 200,
   /** Bytes of a payload as UTF-8 JSON. */
@@ -63,7 +66,7 @@ export interface PendingOp {
   readonly tableName: string
   /** Anything else makes the op invalid. */
   readonly operation: Operation
-  /** 1..256 characters, without NUL or lone surrogates. */
+  /** 1..1,024 characters, without NUL or lone surrogates. */
   readonly pk: string
   /**
    * A plain JSON object; required for a put. At most 256 KiB of UTF-8 JSON, 200 levels deep. Its key field, if there, is
@@ -107,3 +110,32 @@ export interface Caller {
   /** A scope that names another fails with `ScopeForbidden`; null allows none. */
   readonly workspaceId: string | null
 }
+
+/** A live record, as a snapshot has it. */
+export interface SnapshotRow {
+  readonly kind: 'row'
+  /** The record's table. */
+  readonly tableName: SyncedTable
+  /** The record's key. */
+  readonly pk: string
+  /** As it was pushed: the same JSON value. It has the fields that the table requires. */
+  readonly payload: unknown
+  /** The winning one. */
+  readonly revision: Revision
+}
+
+/** A deleted record, as a snapshot has it. */
+export interface SnapshotTombstone {
+  readonly kind: 'tombstone'
+  /** The record's table. */
+  readonly tableName: SyncedTable
+  /** The record's key. */
+  readonly pk: string
+  /** Of the delete. */
+  readonly revision: Revision
+  /** When the server took the delete; epoch seconds. */
+  readonly serverDeletedAt: number
+}
+
+/** One record of a snapshot. */
+export type SnapshotItem = SnapshotRow | SnapshotTombstone

@@ -12,6 +12,7 @@ export {
   type SynchronousLevel,
   synchronousLevels,
 } from './ProviderConfig.js'
+export type { Revision } from './Revision.js'
 export { SchemaError, SchemaMigrator, type SchemaVersion } from './SchemaMigrator.js'
 /** What the services count and measure. */
 export * as ProviderMetrics from './metrics.js'

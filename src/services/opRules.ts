@@ -24,11 +24,11 @@ type JsonObject = Record<string, unknown>
 
 const printableAscii = /^[\x20-\x7e]+$/
 
-/** Whether SQLite's text functions return the string as it was: 1..256 characters, no NUL, no lone surrogate. */
-export const isStorableId = (value: unknown): value is string =>
+/** Whether SQLite's text functions return the string as it was: no NUL, no lone surrogate; 1..256 characters, or another bound. */
+export const isStorableId = (value: unknown, maxLength: number = limits.idLength): value is string =>
   typeof value === 'string' &&
   value.length > 0 &&
-  value.length <= limits.idLength &&
+  value.length <= maxLength &&
   value.isWellFormed() &&
   !value.includes('\0')
 
@@ -95,7 +95,7 @@ const details: Record<OpRule, string> = {
   shape: 'an op is an object with a stamp',
   table: 'tableName is not a synced table',
   operation: 'operation is put or delete',
-  pk: `pk has 1 to ${limits.idLength} characters, without NUL or lone surrogates`,
+  pk: `pk has 1 to ${limits.pkLength} characters, without NUL or lone surrogates`,
   'op-id': `stamp.opId has 1 to ${limits.idLength} characters of printable ASCII`,
   hlc: `stamp.hlc has 1 to ${limits.idLength} characters of printable ASCII`,
   'device-id': `stamp.deviceId has 1 to ${limits.idLength} characters of printable ASCII`,
@@ -122,7 +122,7 @@ const check = (
   if (!isAsciiId(opId)) return 'op-id'
   if (!isSyncedTable(tableName)) return 'table'
   if (operation !== 'put' && operation !== 'delete') return 'operation'
-  if (!isStorableId(pk)) return 'pk'
+  if (!isStorableId(pk, limits.pkLength)) return 'pk'
   if (!isAsciiId(hlc)) return 'hlc'
   if (!isAsciiId(deviceId)) return 'device-id'
   if (!isCount(clock)) return 'clock'
