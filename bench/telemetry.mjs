@@ -3,6 +3,7 @@
  */
 import { Context, Effect, Layer, ManagedRuntime } from 'effect'
 import * as Database from '../dist/src/layers/Database.js'
+import * as IdGenerator from '../dist/src/layers/IdGenerator.js'
 import * as Config from '../dist/src/layers/ProviderConfig.js'
 import { push } from '../dist/src/layers/push.js'
 import * as Migrator from '../dist/src/layers/SchemaMigrator.js'
@@ -15,6 +16,7 @@ export const openTelemetry = async (dbPath) => {
     Layer.provideMerge(Gateway.layer, Database.layer).pipe(
       Layer.provideMerge(Migrator.layer),
       Layer.provide(Config.layerOf({ dbPath })),
+      Layer.provide(IdGenerator.layer),
     ),
   )
   const context = await runtime.runPromise(Effect.context())

@@ -1,8 +1,9 @@
 /**
- * The sync gateway on SQLite. Each verb has a file of its own: push, pull, retention.
+ * The sync gateway on SQLite. Each verb has a file of its own: push, pull, snapshot, retention.
  */
 import { Effect, Layer, RcRef, Schedule } from 'effect'
 import { gatewayOf } from '../services/gatewayOf.js'
+import { IdGenerator } from '../services/IdGenerator.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { Database } from './Database.js'
 import { limitedWarning } from './logLimit.js'
@@ -10,6 +11,7 @@ import { makeNews, type News } from './news.js'
 import { pull } from './pull.js'
 import { push } from './push.js'
 import { gcChangeLog, gcTombstones, updateCursor } from './retention.js'
+import { snapshot } from './snapshot.js'
 
 /** How often it is asked whether another connection has committed, while somebody follows. */
 const pollMillis = 100
@@ -34,10 +36,11 @@ const watchOthers = (database: Database['Type'], news: News) =>
   })
 
 /** The gateway. While somebody follows changes, it looks for the commits of other connections ten times a second. */
-export const layer: Layer.Layer<SyncGateway, never, Database> = Layer.scoped(
+export const layer: Layer.Layer<SyncGateway, never, Database | IdGenerator> = Layer.scoped(
   SyncGateway,
   Effect.gen(function* () {
     const database = yield* Database
+    const ids = yield* IdGenerator
     const news = yield* makeNews
     const warnOfLeap = yield* limitedWarning(
       (count) => `in the last minute ${count} more workspaces leapt over a device that was ahead`,
@@ -48,6 +51,7 @@ export const layer: Layer.Layer<SyncGateway, never, Database> = Layer.scoped(
       {
         push: push(database, news),
         pull: pull(database, news, warnOfLeap),
+        snapshot: snapshot(database, ids),
         updateCursor: updateCursor(database),
         gcChangeLog: gcChangeLog(database),
         gcTombstones: gcTombstones(database),

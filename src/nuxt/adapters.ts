@@ -15,6 +15,7 @@ import { filesAdapter } from './filesAdapter.js'
 import { type EmitHook, hooksThrough, telling } from './hooks.js'
 import type { AuthWorkspaceStore, HostEvent, MaintenanceAdapter, SyncGatewayAdapter } from './host.js'
 import type { HostFiles } from './hostFiles.js'
+import { capabilities, toHostPage } from './hostSnapshot.js'
 import { prerendering, type ServiceError, shuttingDown, toHostError } from './httpErrors.js'
 import { callerOf } from './session.js'
 
@@ -30,6 +31,7 @@ export type {
 } from './host.js'
 export type { EmitHook } from './hooks.js'
 export type { HostFiles } from './hostFiles.js'
+export type { HostCapabilities, HostSnapshotPage, SnapshotGatewayAdapter } from './hostSnapshot.js'
 export { HostError } from './httpErrors.js'
 
 /** The id under which the host knows this provider. */
@@ -187,10 +189,12 @@ const syncGateway = (
   }
   return {
     id: providerId,
+    capabilities,
     pull: async (event, input) => {
       const page = await run(gateway.pull(call(event, input)))
       return toPullAnswer(input.scope.workspaceId, page)
     },
+    snapshot: async (event, input) => toHostPage(await run(gateway.snapshot(call(event, input)))),
     push: async (event, input) => {
       const pushed = await run(gateway.push(call(event, input)))
       return toPushAnswer(input.scope.workspaceId, input.ops, pushed)
@@ -217,10 +221,11 @@ const workspaceStore = (store: WorkspaceStore['Type'], run: Run): AuthWorkspaceS
 export const unopenedProvider = (): Pick<Provider, 'syncGateway' | 'workspaceStore'> => {
   const refuse = () => Promise.reject(prerendering())
   const handler: ProxyHandler<object> = {
-    get: (_target, key) => (key === 'id' ? providerId : key === 'then' ? undefined : refuse),
+    get: (target, key) =>
+      key === 'then' ? undefined : Object.hasOwn(target, key) ? Reflect.get(target, key) : refuse,
   }
   return {
-    syncGateway: new Proxy({}, handler) as SyncGatewayAdapter,
-    workspaceStore: new Proxy({}, handler) as AuthWorkspaceStore,
+    syncGateway: new Proxy({ id: providerId, capabilities }, handler) as SyncGatewayAdapter,
+    workspaceStore: new Proxy({ id: providerId }, handler) as AuthWorkspaceStore,
   }
 }

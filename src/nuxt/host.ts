@@ -1,6 +1,7 @@
 /**
  * The host's contract, as types: what OR3 Chat calls, with which shapes. The names are the host's.
  */
+import type { SnapshotGatewayAdapter } from './hostSnapshot.js'
 import type { PendingOp, SyncChange } from '../services/SyncDomain.js'
 import type { Winner } from '../services/Winner.js'
 import type {
@@ -89,7 +90,7 @@ export interface HostPullAnswer {
  * The host's sync gateway. Calls reject with a `HostError`: 400 for a bad request, 401 for a session of nobody, 403 for another
  * workspace than the session's, 503 for a fault that may pass, 500 for one that stays. An event without session is trusted.
  */
-export interface SyncGatewayAdapter extends MaintenanceAdapter, HostFiles {
+export interface SyncGatewayAdapter extends MaintenanceAdapter, HostFiles, SnapshotGatewayAdapter {
   /** `sqlite`. */
   readonly id: string
   /** A page of the changes above `cursor`: at most `limit`, 1..1,000, 100 when absent. */

@@ -4,7 +4,13 @@
  * The tables are exhaustive: a new error does not compile until it has its place here. A fault of the server never gets a
  * code that makes a client give its op up.
  */
-import type { GatewayError, OpAccepted, OpOutcome, OpReplayed } from '../services/SyncGateway.js'
+import type {
+  GatewayError,
+  OpAccepted,
+  OpOutcome,
+  OpReplayed,
+  SnapshotError,
+} from '../services/SyncGateway.js'
 import type { QuotaExceeded, UploadIntentConflict } from '../services/UploadIntents.js'
 import type {
   InvalidWorkspaceInput,
@@ -16,6 +22,7 @@ import type { HostPushResult } from './host.js'
 
 export type ServiceError =
   | GatewayError
+  | SnapshotError
   | QuotaExceeded
   | UploadIntentConflict
   | InvalidWorkspaceInput
@@ -36,7 +43,7 @@ export class HostError extends Error {
   readonly statusMessage: string
 
   constructor(
-    /** 400, 401, 403, 404, 409, 413, 500 or 503. */
+    /** 400, 401, 403, 404, 409, 410, 413, 500 or 503. */
     readonly statusCode: number,
     message: string,
     options?: ErrorOptions,
@@ -59,6 +66,9 @@ const statuses: Statuses = {
   ScopeForbidden: () => 403,
   QuotaExceeded: () => 413,
   UploadIntentConflict: () => 409,
+  InvalidPageToken: () => 400,
+  PageTokenForbidden: () => 403,
+  SnapshotGone: () => 410,
   InvalidWorkspaceInput: () => 400,
   UserNotFound: () => 404,
   WorkspaceForbidden: () => 403,

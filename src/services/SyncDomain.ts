@@ -1,6 +1,7 @@
 /**
  * The vocabulary of sync: tables, stamps, ops and changes as they travel between OR3 Chat and this package.
  */
+import type { Revision } from './Revision.js'
 
 /** The tables a host may sync. Their names enter SQL only from this list. */
 export const syncedTables = [
@@ -111,3 +112,32 @@ export interface Caller {
   /** A scope that names another fails with `ScopeForbidden`; null allows none. */
   readonly workspaceId: string | null
 }
+
+/** A live record, as a snapshot has it. */
+export interface SnapshotRow {
+  readonly kind: 'row'
+  /** The record's table. */
+  readonly tableName: SyncedTable
+  /** The record's key. */
+  readonly pk: string
+  /** As it was pushed: the same JSON value. It has the fields that the table requires. */
+  readonly payload: unknown
+  /** The winning one. */
+  readonly revision: Revision
+}
+
+/** A deleted record, as a snapshot has it. */
+export interface SnapshotTombstone {
+  readonly kind: 'tombstone'
+  /** The record's table. */
+  readonly tableName: SyncedTable
+  /** The record's key. */
+  readonly pk: string
+  /** Of the delete. */
+  readonly revision: Revision
+  /** When the server took the delete; epoch seconds. */
+  readonly serverDeletedAt: number
+}
+
+/** One record of a snapshot. */
+export type SnapshotItem = SnapshotRow | SnapshotTombstone

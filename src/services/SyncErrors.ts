@@ -93,6 +93,34 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>('or3-prov
   }
 }
 
+/** The page token of a snapshot is none that this package made. Nothing was read. */
+export class InvalidPageToken extends Schema.TaggedError<InvalidPageToken>(
+  'or3-provider-sqlite/InvalidPageToken',
+)('InvalidPageToken', {}) {
+  override get message() {
+    return 'pageToken is broken'
+  }
+}
+
+/** The page token of a snapshot belongs to another workspace. Nothing was read. */
+export class PageTokenForbidden extends Schema.TaggedError<PageTokenForbidden>(
+  'or3-provider-sqlite/PageTokenForbidden',
+)('PageTokenForbidden', {}) {
+  override get message() {
+    return 'pageToken belongs to another workspace'
+  }
+}
+
+/** The snapshot cannot be continued: the server has restored a backup since it began. Begin again, without a token. */
+export class SnapshotGone extends Schema.TaggedError<SnapshotGone>('or3-provider-sqlite/SnapshotGone')(
+  'SnapshotGone',
+  {},
+) {
+  override get message() {
+    return 'the snapshot is from before a restore: begin again'
+  }
+}
+
 /** The scope names a workspace other than the one of the caller's session. */
 export class ScopeForbidden extends Schema.TaggedError<ScopeForbidden>('or3-provider-sqlite/ScopeForbidden')(
   'ScopeForbidden',

@@ -23,6 +23,16 @@
  *
  * **Changes.** The same as a stream, which goes on with each new commit.
  *
+ * **Snapshot.** How a device begins: all records as they are, deleted ones as tombstones, in pages, and the high watermark
+ * of the first page to pull from afterwards. A page is read when it is asked for, so it may show a record in a later state
+ * than the watermark's; the pulls after it bring that state again, and last writer wins makes that harmless. A record that
+ * was there at the watermark is in some page, whatever is pushed, deleted or collected meanwhile: rows are never removed, and
+ * the pages follow each other by key. So the server keeps nothing between pages, and a chain of them never expires; but a leap
+ * ends it (`SnapshotGone`), since what the earlier pages showed may be lost. Items ascend strictly by table and key, as
+ * JavaScript compares strings (UTF-16 code units). Left out are the records that a client could not install: see
+ * `requiredFields.ts`. A page token names chain, tables and position. It grants nothing: each page is confined to its own
+ * scope and shows the notifications of its own caller.
+ *
  * **Trimming.** Garbage collection removes the oldest log entries, up to a floor. Below the floor the materialised rows
  * stand for them: each row whose winning version lies there comes as one change with its own version and stamp. A device
  * that starts from 0, or comes back after a year, ends where every other device is.
@@ -43,14 +53,17 @@
  */
 import { Context, Data, type Effect, type Stream } from 'effect'
 import type { StorageError } from './StorageError.js'
-import type { Caller, PendingOp, SyncChange, SyncScope } from './SyncDomain.js'
+import type { Caller, PendingOp, SnapshotItem, SyncChange, SyncScope } from './SyncDomain.js'
 import type {
   IdempotencyReplay,
   InvalidOp,
+  InvalidPageToken,
   InvalidRequest,
   OpConflict,
   OpForbidden,
+  PageTokenForbidden,
   ScopeForbidden,
+  SnapshotGone,
 } from './SyncErrors.js'
 import type { Winner } from './Winner.js'
 
@@ -96,6 +109,9 @@ export type OpError = IdempotencyReplay | OpConflict | InvalidOp | OpForbidden
 /** What can fail a call as a whole. */
 export type GatewayError = InvalidRequest | ScopeForbidden | StorageError
 
+/** What can fail a page of a snapshot. */
+export type SnapshotError = GatewayError | InvalidPageToken | PageTokenForbidden | SnapshotGone
+
 /** What every call says. */
 interface Call {
   /** The workspace it is confined to. */
@@ -136,6 +152,38 @@ export interface PullPage {
   readonly nextCursor: number
   /** Whether there are changes above `nextCursor`, in the same snapshot. */
   readonly hasMore: boolean
+}
+
+/** Which page of a snapshot. */
+export interface SnapshotRequest extends Call {
+  /** Items, at most: 1..1,000; anything else is refused. */
+  readonly pageSize: number
+  /** The `nextPageToken` of the page before; absent for the first one. */
+  readonly pageToken?: string | undefined
+  /**
+   * Only records of these tables; all when absent or empty. Unknown names match nothing. Of a later page: those of the first
+   * one, else it is refused; when absent, the token says which.
+   */
+  readonly tables?: ReadonlyArray<string> | undefined
+}
+
+/** One page of a snapshot. */
+export interface SnapshotPage {
+  /** That of the scope. */
+  readonly workspaceId: string
+  /** Names the chain of pages; the same in all of them. */
+  readonly snapshotId: string
+  /** The cursor to pull with when all pages are installed; the same in all of them. */
+  readonly highWatermark: number
+  /**
+   * Ascending by table and key, above those of the page before. At most `pageSize`, and at most 8 MiB of payload, but one at
+   * least, unless there is none at all.
+   */
+  readonly items: ReadonlyArray<SnapshotItem>
+  /** What to ask for the next page with, 1..4,096 characters; null when there are no more items. */
+  readonly nextPageToken: string | null
+  /** Records that a client could not install, from the page before up to the last item; each counts once in a chain. */
+  readonly leftOut: number
 }
 
 /** Which changes to follow, and for whom. */
@@ -188,6 +236,8 @@ export class SyncGateway extends Context.Tag('or3-provider-sqlite/SyncGateway')<
     ) => Effect.Effect<OpAccepted, OpError | GatewayError>
     /** One page of changes above a cursor. */
     readonly pull: (request: PullRequest) => Effect.Effect<PullPage, GatewayError>
+    /** One page of all records there are, for a device that begins. */
+    readonly snapshot: (request: SnapshotRequest) => Effect.Effect<SnapshotPage, SnapshotError>
     /**
      * The changes of a workspace above a cursor, ascending: first those there are, then those that are committed, by whichever
      * process, without a gap or a repeat. Reads a page when the last one is used up. Fails as a pull does; ends when the layer

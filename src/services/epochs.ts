@@ -43,6 +43,13 @@ export const isFromBeforeRestore = (
   (workspace.leaptAt === null || now - workspace.leaptAt >= leapPause)
 
 /**
+ * Whether nothing has leapt since a workspace's high watermark was this one. A watermark above the version is of a database
+ * that has been replaced by an older one.
+ */
+export const isOfThisEpoch = (watermark: number, version: number): boolean =>
+  watermark <= version && Math.floor(watermark / leapSize) === Math.floor(version / leapSize)
+
+/**
  * The clock under which an op counts in a workspace that was restored.
  *
  * Devices may hold revisions that the server has lost, and would keep them against what is written from now on. So the

@@ -1,5 +1,5 @@
 /**
- * A gateway from its five verbs; the rest is the same for every implementation.
+ * A gateway from its six verbs; the rest is the same for every implementation.
  */
 import { changesWith, type Follow } from './changes.js'
 import { pushOneWith } from './pushOne.js'

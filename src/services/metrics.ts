@@ -16,6 +16,14 @@ export const pushDuration = duration('or3_push_duration', 'How long a push took'
 /** Milliseconds a pull took. */
 export const pullDuration = duration('or3_pull_duration', 'How long a pull took')
 
+/** Milliseconds a page of a snapshot took. */
+export const snapshotDuration = duration('or3_snapshot_duration', 'How long a page of a snapshot took')
+/** Records that pages of snapshots passed over because a client could not install them: each counts once in each snapshot. */
+export const leftOut = Metric.counter('or3_snapshot_left_out_total', {
+  description: 'Records left out of snapshots because a client could not install them',
+  incremental: true,
+})
+
 /** Versions above the floors of all workspaces, which is what their change logs hold; of a database in a file, about every second. */
 export const logEntries = Metric.gauge('or3_log_entries', {
   description: 'Entries in the change logs of all workspaces',

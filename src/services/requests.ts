@@ -3,8 +3,9 @@
  */
 import { Either } from 'effect'
 import { isAsciiId, isCount, isStorableId } from './opRules.js'
+import { decodeToken, type SnapshotChain, snapshotOrder } from './snapshotToken.js'
 import { isSyncedTable, limits, type SyncedTable, syncedTables } from './SyncDomain.js'
-import { InvalidRequest, ScopeForbidden } from './SyncErrors.js'
+import { InvalidPageToken, InvalidRequest, PageTokenForbidden, ScopeForbidden } from './SyncErrors.js'
 
 type Refusal = InvalidRequest | ScopeForbidden
 type Fields = Record<string, unknown>
@@ -52,17 +53,16 @@ export const checkPush = checkRequest(({ ops }) => {
   return Either.right({ ops: ops as ReadonlyArray<unknown> })
 })
 
+const areNames = (tables: unknown): tables is ReadonlyArray<string> | undefined =>
+  tables === undefined ||
+  (Array.isArray(tables) && tables.every((name): name is string => typeof name === 'string'))
+
 export const checkPull = checkRequest(({ cursor, limit, tables }) => {
   if (!isCount(cursor)) return refuse('cursor', 'is not a safe integer of at least 0')
   if (limit !== undefined && (typeof limit !== 'number' || Number.isNaN(limit))) {
     return refuse('limit', 'is not a number')
   }
-  if (
-    tables !== undefined &&
-    !(Array.isArray(tables) && tables.every((name): name is string => typeof name === 'string'))
-  ) {
-    return refuse('tables', 'is not an array of table names')
-  }
+  if (!areNames(tables)) return refuse('tables', 'is not an array of table names')
   return Either.right({
     cursor,
     limit: Math.floor(Math.min(Math.max(limit ?? limits.pageDefault, 1), limits.pageMax)),
@@ -83,6 +83,47 @@ const tablesAskedFor = (tables: ReadonlyArray<string> | undefined): ReadonlyArra
   const named = new Set(tables.filter(isSyncedTable))
   return named.size === syncedTables.length ? syncedTables : syncedTables.filter((name) => named.has(name))
 }
+
+const checkPage = checkRequest(({ pageSize, pageToken, tables }) => {
+  if (!isCount(pageSize) || pageSize < 1 || pageSize > limits.pageMax) {
+    return refuse('pageSize', `is not a whole number from 1 to ${limits.pageMax}`)
+  }
+  if (pageToken !== undefined && typeof pageToken !== 'string') return refuse('pageToken', 'is not a string')
+  if (!areNames(tables)) return refuse('tables', 'is not an array of table names')
+  return Either.right({ pageSize, pageToken, tables })
+})
+
+/** A page of a snapshot: with the chain it continues, if it does. */
+export interface CheckedSnapshot extends CheckedScope {
+  readonly pageSize: number
+  /** In the order of a snapshot. */
+  readonly tables: ReadonlyArray<SyncedTable>
+  readonly chain: SnapshotChain | undefined
+}
+
+/** Checks all that can be told without a look at the database. */
+export const checkSnapshot = (
+  request: unknown,
+): Either.Either<CheckedSnapshot, Refusal | InvalidPageToken | PageTokenForbidden> =>
+  Either.flatMap(
+    checkPage(request),
+    ({
+      pageToken,
+      tables: names,
+      ...page
+    }): Either.Either<CheckedSnapshot, InvalidRequest | InvalidPageToken | PageTokenForbidden> => {
+      const asked = tablesAskedFor(names)
+      const tables = snapshotOrder.filter((table) => asked.includes(table))
+      if (pageToken === undefined) return Either.right({ ...page, tables, chain: undefined })
+      const chain = decodeToken(pageToken)
+      if (chain === undefined) return Either.left(new InvalidPageToken({}))
+      if (chain.workspaceId !== page.workspaceId) return Either.left(new PageTokenForbidden({}))
+      if (names !== undefined && tables.join() !== chain.tables.join()) {
+        return refuse('tables', 'are not those of the first page')
+      }
+      return Either.right({ ...page, tables: chain.tables, chain })
+    },
+  )
 
 export const checkCursor = checkRequest(({ deviceId, version }) => {
   if (!isAsciiId(deviceId)) return refuse('deviceId', `${idRule} of printable ASCII`)

@@ -203,6 +203,24 @@ export const observeGateway = (gateway: Verbs): Verbs => ({
     }),
     count: (_page, millis, labels) => metrics.pullDuration.unsafeUpdate(millis, labels),
   }),
+  snapshot: observe('SyncGateway.snapshot', gateway.snapshot, {
+    asked: (request) => ({
+      ...inScope(request),
+      'or3.page_size': amount(request.pageSize),
+      'or3.tables': amount(request.tables?.length),
+    }),
+    answered: ({ snapshotId, highWatermark, items, nextPageToken, leftOut }) => ({
+      'or3.snapshot_id': snapshotId,
+      'or3.high_watermark': highWatermark,
+      'or3.items': items.length,
+      'or3.left_out': leftOut,
+      'or3.has_more': nextPageToken !== null,
+    }),
+    count: ({ leftOut }, millis, labels) => {
+      metrics.snapshotDuration.unsafeUpdate(millis, labels)
+      if (leftOut > 0) metrics.leftOut.unsafeUpdate(leftOut, labels)
+    },
+  }),
   updateCursor: observe('SyncGateway.updateCursor', gateway.updateCursor, {
     asked: (request) => ({ ...inScope(request), 'or3.server_version': amount(request.version) }),
   }),

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Ref, Scope, Stream } from 'effect'
 import { gatewayOf } from '../../src/services/gatewayOf.js'
 import { Database } from '../../src/layers/Database.js'
+import * as IdGenerator from '../../src/layers/IdGenerator.js'
 import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
 import { makeNews } from '../../src/layers/news.js'
 import * as SqlGateway from '../../src/layers/SyncGateway.js'
@@ -310,24 +311,25 @@ describe('an interrupted follower', () => {
         }),
       )
     })
-    return runOn(() => Layer.provide(Layer.fresh(SqlGateway.layer), counting))((gateway) =>
-      Effect.gen(function* () {
-        yield* pushes(gateway, 1)
-        expect(looks).toBe(0)
-        const [first, ...others] = yield* followAll(gateway, ['w1', 'w1', 'w2'])
-        yield* Effect.sleep(350)
-        // One for all three, about every 100 ms.
-        expect(looks).toBeGreaterThan(1)
-        expect(looks).toBeLessThan(8)
-        yield* Fiber.interruptAll(others)
-        const before = looks
-        yield* Effect.sleep(350)
-        expect(looks).toBeGreaterThan(before)
-        yield* Fiber.interrupt(first!)
-        const after = looks
-        yield* Effect.sleep(350)
-        expect(looks).toBe(after)
-      }),
+    return runOn(() => Layer.provide(Layer.fresh(SqlGateway.layer), [counting, IdGenerator.layer]))(
+      (gateway) =>
+        Effect.gen(function* () {
+          yield* pushes(gateway, 1)
+          expect(looks).toBe(0)
+          const [first, ...others] = yield* followAll(gateway, ['w1', 'w1', 'w2'])
+          yield* Effect.sleep(350)
+          // One for all three, about every 100 ms.
+          expect(looks).toBeGreaterThan(1)
+          expect(looks).toBeLessThan(8)
+          yield* Fiber.interruptAll(others)
+          const before = looks
+          yield* Effect.sleep(350)
+          expect(looks).toBeGreaterThan(before)
+          yield* Fiber.interrupt(first!)
+          const after = looks
+          yield* Effect.sleep(350)
+          expect(looks).toBe(after)
+        }),
     )
   })
 })

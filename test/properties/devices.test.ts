@@ -52,7 +52,19 @@ const event = fc.oneof(
       seconds: fc.constantFrom(1, day, 31 * day, 365 * day, -day),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('reinstall' as const), device }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant('reinstall' as const), device, bySnapshot: fc.boolean() }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constant('page' as const),
+      device,
+      size: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('leap' as const) }) },
 )
 
 const collect = async (subject: Subject) => {
@@ -69,16 +81,29 @@ describe.each(selectedSubjects())('devices on %s', (name) => {
   })
 
   it(
-    'all end equal to the server and to each other, and history is bounded by the retention window',
+    'all end equal to the server and to each other, however they began, and history is bounded by the retention window',
     () =>
       fc.assert(
         fc.asyncProperty(fc.array(event, { maxLength: 60 }), (events) =>
           withSubject(name, async (subject) => {
             vi.setSystemTime(start)
             let installs = 0
-            const install = () => new Device(`d${++installs}`)
-            const devices = Array.from({ length: 4 }, install)
+            const install = (bySnapshot = false) => {
+              const fresh = new Device(`d${++installs}`)
+              if (bySnapshot) fresh.begin()
+              return fresh
+            }
+            const devices = Array.from({ length: 4 }, () => install())
             for (const [index, happening] of events.entries()) {
+              // Until it has installed its snapshot a device does nothing else.
+              if (
+                'device' in happening &&
+                devices[happening.device]!.isBeginning &&
+                happening.type !== 'page' &&
+                happening.type !== 'reinstall'
+              ) {
+                continue
+              }
               switch (happening.type) {
                 case 'edit':
                   devices[happening.device]!.edit(
@@ -104,13 +129,22 @@ describe.each(selectedSubjects())('devices on %s', (name) => {
                   vi.setSystemTime(Date.now() + happening.seconds * 1_000)
                   break
                 case 'reinstall':
-                  devices[happening.device] = install()
+                  devices[happening.device] = install(happening.bySnapshot)
                   break
+                case 'page':
+                  await devices[happening.device]!.readPage(subject, happening.size)
+                  break
+                case 'leap': {
+                  // As a device from before a restored backup lets it.
+                  const { version } = await subject.view('w1')
+                  await subject.pull({ ...scope(), cursor: version + 1 })
+                  break
+                }
               }
             }
 
             for (const each of devices) await each.synchronise(subject)
-            devices.push(install())
+            devices.push(install(), install(true))
             for (const each of devices) await each.synchronise(subject)
             const expected = await liveOnServer(subject)
             for (const each of devices) expect(each.live(), each.id).toEqual(expected)
@@ -124,9 +158,10 @@ describe.each(selectedSubjects())('devices on %s', (name) => {
             const { logVersions, tombstones } = await subject.view('w1')
             expect(logVersions.length).toBeLessThanOrEqual(1)
             expect(tombstones.length).toBeLessThanOrEqual(1)
-            const late = install()
-            await late.synchronise(subject)
-            expect(late.live()).toEqual(expected)
+            for (const late of [install(), install(true)]) {
+              await late.synchronise(subject)
+              expect(late.live(), late.id).toEqual(expected)
+            }
           }),
         ),
         cases(120),

@@ -137,9 +137,11 @@ describe.each(selectedSubjects())('junk on %s', (name) => {
             requestOf(['cursor', 'limit', 'tables', 'caller']),
             requestOf(['deviceId', 'version']),
             requestOf(['retentionSeconds']),
-            async (push, pull, cursor, retention) => {
+            requestOf(['pageSize', 'pageToken', 'tables', 'caller']),
+            async (push, pull, cursor, retention, snapshot) => {
               await unchangedOnError(subject, () => subject.push(push as never))
               await unchangedOnError(subject, () => subject.pull(pull as never))
+              await unchangedOnError(subject, () => subject.snapshot(snapshot as never))
               await unchangedOnError(subject, () => subject.updateCursor(cursor as never))
               await unchangedOnError(subject, () => subject.gcChangeLog(retention as never))
               await unchangedOnError(subject, () => subject.gcTombstones(retention as never))

@@ -1,9 +1,12 @@
 /**
  * A simulated device: its own copy of the records under the client's rules, an outbox, a cursor, and a bad network.
  */
-import type { PendingOp, SyncChange } from '../../src/services/index.js'
+import { checkSnapshotAnswer } from '../../src/nuxt/snapshotChecks.js'
+import type { HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
+import type { PendingOp, SnapshotItem, SyncChange, SyncedTable } from '../../src/services/index.js'
 import { hlc, opId, scope } from './ops.js'
-import type { Subject } from './subjects.js'
+import { whole } from './records.js'
+import { Refused, type Subject } from './subjects.js'
 
 interface LocalRow {
   readonly clock: number
@@ -45,7 +48,7 @@ export class Device {
       hlc: hlc(Math.max(0, Date.now()) * 10 + ++this.ticks, this.id.padEnd(8, '0')),
       clock: (this.rows.get(key)?.clock ?? 0) + 1,
     }
-    const payload = operation === 'put' ? { text } : undefined
+    const payload = operation === 'put' ? whole(tableName as SyncedTable, pk, { text }) : undefined
     this.apply(key, { ...stamp, deleted: operation === 'delete', payload })
     this.outbox.push({ tableName, operation, pk, ...(payload === undefined ? {} : { payload }), stamp })
   }
@@ -83,12 +86,61 @@ export class Device {
     return page.hasMore
   }
 
+  /** The pages of a snapshot that is not installed yet. */
+  private staged: Array<SnapshotItem> | undefined
+  private lastPage: HostSnapshotPage | undefined
+
+  /** Whether it has begun a snapshot and not installed it yet. */
+  get isBeginning(): boolean {
+    return this.staged !== undefined
+  }
+
+  /** From now on it waits for a snapshot, one that a client would install as a whole. */
+  begin() {
+    this.staged = []
+    this.lastPage = undefined
+  }
+
+  /** The next page; with the last one the snapshot is installed. A chain that is gone is begun again. */
+  async readPage(subject: Subject, pageSize: number) {
+    const { staged, lastPage, workspaceId } = this
+    if (staged === undefined) return
+    const request = { ...scope(workspaceId), pageSize, pageToken: lastPage?.nextPageToken ?? undefined }
+    let page: HostSnapshotPage
+    try {
+      page = await subject.snapshot(request)
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 410) throw error
+      return this.begin()
+    }
+    checkSnapshotAnswer(request, page, lastPage)
+    staged.push(...page.items)
+    this.lastPage = page
+    if (page.nextPageToken === null) this.install(staged, page.highWatermark)
+  }
+
+  private install(items: ReadonlyArray<SnapshotItem>, highWatermark: number) {
+    this.rows.clear()
+    for (const item of items) {
+      const { clock, hlc } = item.revision
+      const content =
+        item.kind === 'row'
+          ? { deleted: false, payload: item.payload }
+          : { deleted: true, payload: undefined }
+      this.apply(`${item.tableName}/${item.pk}`, { clock, hlc, ...content })
+    }
+    this.cursor = highWatermark
+    this.staged = undefined
+    this.lastPage = undefined
+  }
+
   reportCursor(subject: Subject) {
     return subject.updateCursor({ ...scope(this.workspaceId), deviceId: this.id, version: this.cursor })
   }
 
   /** Online at last: everything out, everything in. */
   async synchronise(subject: Subject) {
+    while (this.isBeginning) await this.readPage(subject, 2)
     while (this.outbox.length > 0) await this.push(subject, 100, true)
     while (await this.pull(subject, 3));
     await this.reportCursor(subject)

@@ -29,6 +29,8 @@ import { checkPullAnswer, checkPushAnswer, opIdOf } from '../../src/nuxt/hostChe
 import { HostError, openProvider } from '../../src/nuxt/adapters.js'
 import type { AuthWorkspaceStore, HostPushResult } from '../../src/nuxt/host.js'
 import { type ServiceError, toHostError } from '../../src/nuxt/httpErrors.js'
+import { toHostPage, type HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
+import { checkSnapshotAnswer } from '../../src/nuxt/snapshotChecks.js'
 import {
   type Caller,
   type CursorRequest,
@@ -44,6 +46,7 @@ import {
   type PushRequest,
   type RetentionRequest,
   type Role,
+  type SnapshotRequest,
   SyncGateway,
   syncedTables,
   type Winner,
@@ -140,6 +143,8 @@ export interface Subject {
     readonly details: ReadonlyArray<Detail>
   }>
   pull(request: PullRequest): Promise<PullPage>
+  /** A page that does not pass the later host's checks is an error. */
+  snapshot(request: SnapshotRequest): Promise<HostSnapshotPage>
   updateCursor(request: CursorRequest): Promise<void>
   gcChangeLog(request: RetentionRequest): Promise<void>
   gcTombstones(request: RetentionRequest): Promise<void>
@@ -285,6 +290,12 @@ const viewOfState = (states: GatewayState['Type'], workspaceId: string): Workspa
   }
 }
 
+/** The answer, when it passes the later host's checks. */
+const checked = (request: SnapshotRequest, page: HostSnapshotPage): HostSnapshotPage => {
+  checkSnapshotAnswer(request, page)
+  return page
+}
+
 /** Runs an effect as the adapters do, but tells a typed failure from a defect. */
 const runner =
   <R>(runtime: ManagedRuntime.ManagedRuntime<R, any>) =>
@@ -334,6 +345,7 @@ const fromServices = async <R>(
       return { verdicts: outcomes.map(verdictOf), serverVersion, details: outcomes.map(detailOf) }
     },
     pull: (request) => run(gateway.pull(request)),
+    snapshot: async (request) => checked(request, toHostPage(await run(gateway.snapshot(request)))),
     updateCursor: (request) => run(gateway.updateCursor(request)),
     gcChangeLog: (request) => run(Effect.asVoid(gateway.gcChangeLog(request))),
     gcTombstones: (request) => run(Effect.asVoid(gateway.gcTombstones(request))),
@@ -490,6 +502,10 @@ const throughAdapters = (): Promise<Subject> => {
       })
       return page
     },
+    snapshot: async (request) => {
+      const [event, input] = split(request)
+      return checked(request, await asRefused(gateway.snapshot(event, input as never)))
+    },
     updateCursor: async (request) => asRefused(gateway.updateCursor(...split(request))),
     gcChangeLog: async (request) => asRefused(gateway.gcChangeLog(...split(request))),
     gcTombstones: async (request) => asRefused(gateway.gcTombstones(...split(request))),
@@ -527,11 +543,8 @@ const openers: Record<SubjectName, () => Promise<Subject>> = {
           Layer.mergeAll(MemoryGateway.layerWithState, MemoryFiles.layer, MemoryIntents.layer),
           stateLayer,
         ),
-        Layer.mergeAll(MemoryStore.layerWithState, MemoryMembers.layer).pipe(
-          Layer.provide(StoreState.layer),
-          Layer.provide(IdGenerator.layer),
-        ),
-      ),
+        Layer.mergeAll(MemoryStore.layerWithState, MemoryMembers.layer).pipe(Layer.provide(StoreState.layer)),
+      ).pipe(Layer.provide(IdGenerator.layer)),
       (context) => (workspaceId) =>
         Promise.resolve(viewOfState(Context.get(context, GatewayState), workspaceId)),
     ),

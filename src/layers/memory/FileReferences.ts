@@ -30,8 +30,8 @@ const found: Record<StorageKind, (state: WorkspaceState, now: number) => Readonl
   live_metadata: (state) =>
     fileRows(state)
       .filter((row) => !isDeleted(row))
-      .map(({ op: { pk, payloadJson }, updatedAt }) => ({
-        item: liveItem(pk, updatedAt, payloadJson),
+      .map(({ op: { pk, payloadJson }, at }) => ({
+        item: liveItem(pk, at, payloadJson),
         position: [pk],
         bytes: payloadJson?.length ?? 0,
       })),

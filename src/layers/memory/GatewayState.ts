@@ -19,8 +19,8 @@ export interface Row {
   readonly version: number
   /** Of a notification: whose it is. */
   readonly userId: string | null
-  /** When the winning op came; epoch seconds. */
-  readonly updatedAt: number
+  /** When that op came; epoch seconds. */
+  readonly at: number
 }
 
 export interface Tombstone extends Revision {

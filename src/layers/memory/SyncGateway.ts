@@ -8,13 +8,24 @@ import { Effect, Layer } from 'effect'
 import { isFromBeforeRestore, leapOver } from '../../services/epochs.js'
 import { gatewayOf } from '../../services/gatewayOf.js'
 import { type CheckedOp, checkOp, isSameAsStands, sameContent } from '../../services/opRules.js'
-import { checkCursor, checkPull, checkPush, checkRetention, fitsPage } from '../../services/requests.js'
+import { IdGenerator } from '../../services/IdGenerator.js'
+import {
+  checkCursor,
+  checkPull,
+  checkPush,
+  checkRetention,
+  checkSnapshot,
+  fitsPage,
+} from '../../services/requests.js'
 import { wins } from '../../services/Revision.js'
+import { PageInProgress, startOf, type StoredRecord } from '../../services/snapshotPage.js'
+import type { RecordKey } from '../../services/snapshotToken.js'
 import type { SyncChange } from '../../services/SyncDomain.js'
 import { InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
 import { OpAccepted, type OpOutcome, OpReplayed, SyncGateway } from '../../services/SyncGateway.js'
 import type { Verbs } from '../../services/telemetry.js'
 import { type Standing, supersededBy } from '../../services/Winner.js'
+import { layer as idLayer } from '../IdGenerator.js'
 import { makeNews } from '../news.js'
 import { epochSeconds } from '../time.js'
 import {
@@ -25,13 +36,13 @@ import {
   type WorkspaceState,
 } from './GatewayState.js'
 
-const recordKey = ({ tableName, pk }: CheckedOp) => `${tableName}\0${pk}`
+const recordKey = ({ tableName, pk }: RecordKey) => `${tableName}\0${pk}`
 
 const parse = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json))
 
-const standingOf = (state: WorkspaceState, key: string, { op, userId, updatedAt }: Row): Standing => ({
+const standingOf = (state: WorkspaceState, key: string, { op, userId, at }: Row): Standing => ({
   revision: { clock: op.clock, hlc: op.hlc, opId: op.opId },
-  deletedAt: op.operation === 'delete' ? (state.tombstones.get(key)?.at ?? updatedAt) : null,
+  deletedAt: op.operation === 'delete' ? (state.tombstones.get(key)?.at ?? at) : null,
   payload: parse(op.payloadJson),
   owner: userId,
 })
@@ -69,10 +80,10 @@ const pushOp = (state: WorkspaceState, op: CheckedOp, userId: string | undefined
   }
   if (op.operation === 'delete') {
     const deletedBy = op.tableName === 'notifications' ? (userId ?? null) : null
-    state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy, updatedAt: at })
+    state.rows.set(key, { op, version, userId: row?.userId ?? deletedBy, at })
     state.tombstones.set(key, { clock: op.clock, hlc: op.hlc, opId, version, at })
   } else {
-    state.rows.set(key, { op, version, userId: op.owner, updatedAt: at })
+    state.rows.set(key, { op, version, userId: op.owner, at })
     state.tombstones.delete(key)
   }
   return new OpAccepted({ ...accepted, applied: true })
@@ -106,6 +117,23 @@ const history = (state: WorkspaceState, userId: string | undefined) => {
     .sort((a, b) => a.version - b.version)
 }
 
+/** All records, in the order of a snapshot. */
+const recordsOf = (state: WorkspaceState): ReadonlyArray<StoredRecord> =>
+  [...state.rows]
+    .map(([key, { op, at, userId }]): StoredRecord => {
+      const deleted = op.operation === 'delete'
+      return {
+        ...op,
+        payloadJson: deleted ? null : op.payloadJson,
+        deletedAt: deleted ? (state.tombstones.get(key)?.at ?? at) : null,
+        owner: userId,
+      }
+    })
+    .sort((a, b) => (isAfter(a, b) ? 1 : -1))
+
+const isAfter = (a: RecordKey, b: RecordKey) =>
+  a.tableName === b.tableName ? a.pk > b.pk : a.tableName > b.tableName
+
 const leap = (state: WorkspaceState, now: number, cursor: number) => {
   const versions = leapOver(cursor, state.version)
   const risen = <A extends { readonly version: number }>(it: A): A => ({
@@ -131,6 +159,7 @@ const releaseCursors = (state: WorkspaceState, cutoff: number) => {
 
 const make = Effect.gen(function* () {
   const { of: stateOf } = yield* GatewayState
+  const ids = yield* IdGenerator
   const news = yield* makeNews
 
   const verbs: Verbs = {
@@ -173,6 +202,21 @@ const make = Effect.gen(function* () {
           nextCursor: hasMore ? page.at(-1)!.version : Math.max(cursor, state.version),
           hasMore,
         }
+      }),
+
+    snapshot: (request) =>
+      Effect.gen(function* () {
+        const checked = yield* checkSnapshot(request)
+        const { workspaceId, tables, chain } = checked
+        const state = stateOf(workspaceId)
+        const start = yield* startOf(chain, state.version, yield* ids.next)
+        const page = new PageInProgress(checked, JSON.parse)
+        for (const record of recordsOf(state)) {
+          if (!tables.includes(record.tableName)) continue
+          if (chain !== undefined && !isAfter(record, chain.after)) continue
+          if (page.add(record) === 'full') break
+        }
+        return page.answer(start)
       }),
 
     updateCursor: (request) =>
@@ -218,7 +262,10 @@ const make = Effect.gen(function* () {
 })
 
 /** A gateway whose state is at hand. */
-export const layerWithState: Layer.Layer<SyncGateway, never, GatewayState> = Layer.scoped(SyncGateway, make)
+export const layerWithState: Layer.Layer<SyncGateway, never, GatewayState | IdGenerator> = Layer.scoped(
+  SyncGateway,
+  make,
+)
 
 /** A gateway with a state of its own, gone with its scope. */
-export const layer: Layer.Layer<SyncGateway> = Layer.provide(layerWithState, stateLayer)
+export const layer: Layer.Layer<SyncGateway> = Layer.provide(layerWithState, [stateLayer, idLayer])

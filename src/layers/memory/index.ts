@@ -10,6 +10,7 @@ import type { SyncGateway } from '../../services/SyncGateway.js'
 import type { UploadIntents } from '../../services/UploadIntents.js'
 import type { WorkspaceStore } from '../../services/WorkspaceStore.js'
 import * as References from './FileReferences.js'
+import * as Ids from '../IdGenerator.js'
 import * as GatewayState from './GatewayState.js'
 import * as Members from './Memberships.js'
 import * as StoreState from './StoreState.js'
@@ -23,7 +24,7 @@ import * as Store from './WorkspaceStore.js'
  */
 export const syncGateway: Layer.Layer<SyncGateway | FileReferences | UploadIntents> = Layer.provide(
   Layer.mergeAll(Gateway.layerWithState, References.layer, Intents.layer),
-  GatewayState.layer,
+  [GatewayState.layer, Ids.layer],
 )
 
 /** The store and the memberships, which share what they remember. */
