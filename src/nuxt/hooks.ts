@@ -132,7 +132,7 @@ export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
     /** Pushes that commit one right after the other may come here the other way round. */
     const inOrder = (calls: Iterable<HookCall>) => [...calls].sort((a, b) => a.version - b.version)
 
-    const telling = yield* Queue.takeBetween(waiting, 1, hookBounds.turn).pipe(
+    const worker = yield* Queue.takeBetween(waiting, 1, hookBounds.turn).pipe(
       // The push's answer goes first.
       Effect.tap(letOthersGo),
       Effect.flatMap((calls) => Effect.forEach(inOrder(calls), tellOne, { discard: true })),
@@ -153,7 +153,7 @@ export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
       close: Effect.sleep('5 millis').pipe(
         Effect.repeat({ while: () => untold > 0 }),
         Effect.timeoutOption(hookBounds.farewell),
-        Effect.zipRight(Fiber.interrupt(telling)),
+        Effect.zipRight(Fiber.interrupt(worker)),
         Effect.asVoid,
       ),
     }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { builtHost, type Generation } from '../support/builtHost.js'
-import { historyOf, liveRows, passTwoHours } from '../support/hostDatabase.js'
+import { historyOf, letIn, liveRows, passTwoHours } from '../support/hostDatabase.js'
 import { type Device, request, type Session } from '../support/httpDevice.js'
 import type { Env } from '../support/run.js'
 import { killServers, type Server, startServer } from '../support/server.js'
@@ -225,12 +225,27 @@ describe('the host of mid-2026', () => {
     expect(others.status).toBe(400)
   })
 
-  it("lets no device report another user's cursor, and collects over all workspaces by itself", async () => {
+  it("lets nobody report the cursor of another user's device", async () => {
+    const { server, database } = await start('later')
+    const ada = await signIn(server, 'laptop')
+    for (let number = 0; number < 5; number++) ada.put('kv', `k${number}`)
+    await ada.synchronise()
+    const { user } = (await signIn(server, 'phone', 'eve')).http.session
+    letIn(database, user.id, ada.scope.workspaceId)
+    const eve = await signIn(server, 'phone', 'eve')
+    const report = async (deviceId: string, version: number) =>
+      (await post(eve.http, '/api/sync/update-cursor', { scope: ada.scope, deviceId, version })).status
+    expect(await report('laptop', 5)).toBe(403)
+    expect(await report('phone', 5)).toBe(200)
+    // A lower one is ignored, not refused: that would cost the client a reconnect.
+    expect(await report('phone', 1)).toBe(200)
+  })
+
+  it('collects over all workspaces by itself', async () => {
     const { server } = await start('later')
     const ada = await signIn(server, 'laptop')
-    const eve = await signIn(server, 'laptop', 'eve')
+    const eve = await signIn(server, 'phone', 'eve')
     await ada.synchronise()
-    // Another workspace: that is another device.
     await eve.synchronise()
     const swept = await post(ada.http, '/api/dev/sweep', {})
     expect(swept).toMatchObject({

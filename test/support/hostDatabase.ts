@@ -25,6 +25,17 @@ export const passTwoHours = (path: string, awayDevices: ReadonlyArray<string> = 
     for (const device of awayDevices) away.run(device)
   })
 
+/** Makes a user an editor of a workspace, and that the one they are in. */
+export const letIn = (path: string, userId: string, workspaceId: string) =>
+  withDatabase(path, (database) => {
+    database
+      .prepare(
+        `INSERT INTO workspace_members (workspace_id, user_id, role, created_at) VALUES (?, ?, 'editor', 1)`,
+      )
+      .run(workspaceId, userId)
+    database.prepare('UPDATE users SET active_workspace_id = ? WHERE id = ?').run(workspaceId, userId)
+  })
+
 /** How much history the server still has. */
 export const historyOf = (path: string) =>
   withDatabase(path, (database) => ({
