@@ -19,14 +19,16 @@ const files = (deleted: 0 | 1, ofHash: boolean) => `
   WHERE f.workspace_id = :workspaceId AND f.deleted = ${deleted} ${ofHash ? 'AND f.hash = :hash' : ''} AND f.pk >= :from
   ORDER BY f.pk LIMIT :wanted`
 
-const references = (ofHash: boolean) => `
+const references = `
   SELECT hash, source_table, source_id FROM file_references
-  WHERE workspace_id = :workspaceId AND ${
-    ofHash
-      ? 'hash = :hash AND (source_table, source_id) > (:table, :id)'
-      : '(hash, source_table, source_id) > (:afterHash, :table, :id)'
-  }
+  WHERE workspace_id = :workspaceId AND (hash, source_table, source_id) > (:afterHash, :table, :id)
   ORDER BY hash, source_table, source_id LIMIT :wanted`
+
+/** Asked for every stored file, so it reads as little as it can. */
+const referencesOfHash = (after: string) => `
+  SELECT source_table AS sourceTable, source_id AS sourceId FROM file_references
+  WHERE workspace_id = :workspaceId AND hash = :hash ${after}
+  ORDER BY source_table, source_id LIMIT :wanted`
 
 const reservations = (ofHash: boolean) => `
   SELECT hash, id, size_bytes, expires_at FROM upload_reservations INDEXED BY upload_reservations_open
@@ -39,24 +41,32 @@ const reservations = (ofHash: boolean) => `
 export const fileReferencesSql = {
   live: [files(0, false), files(0, true)],
   retained: [files(1, false), files(1, true)],
-  references: [references(false), references(true)],
+  references,
+  referencesOfHash: [referencesOfHash(''), referencesOfHash('AND (source_table, source_id) > (:table, :id)')],
   reservations: [reservations(false), reservations(true)],
 } as const
 
 type Query = CheckedStorageQuery & { readonly at: number }
 
-function* read<Row>(
+function* placed<Row>(rows: Iterable<Row>, toPlaced: (row: Row) => Placed): Generator<Placed> {
+  for (const row of rows) yield toPlaced(row)
+}
+
+const toReference = (hash: string, sourceTable: ReferringTable, sourceId: string): Placed => ({
+  item: { kind: 'reference', hash, sourceTable, sourceId },
+  position: [hash, sourceTable, sourceId],
+  bytes: hash.length,
+})
+
+type Statements = readonly [all: string, ofHash: string]
+
+const read = <Row>(
   connection: Connection,
-  [all, ofHash]: readonly [string, string],
+  [all, ofHash]: Statements,
   { workspaceId, hash, limit }: Query,
   params: Readonly<Record<string, unknown>>,
-  toPlaced: (row: Row) => Placed,
-): Generator<Placed> {
-  const sql = hash === undefined ? all : ofHash
-  for (const row of connection.each<Row>(sql, { workspaceId, hash, wanted: limit + 1, ...params })) {
-    yield toPlaced(row)
-  }
-}
+): Iterable<Row> =>
+  connection.each<Row>(hash === undefined ? all : ofHash, { workspaceId, hash, wanted: limit + 1, ...params })
 
 type FileRow = readonly [pk: string, updatedAt: number, json: string | null]
 
@@ -64,41 +74,55 @@ const fromOf = ({ after }: Query) => ({ from: after === undefined ? '' : `${afte
 
 const found: Record<StorageKind, (connection: Connection, query: Query) => Iterable<Placed>> = {
   live_metadata: (connection, query) =>
-    read<FileRow>(connection, fileReferencesSql.live, query, fromOf(query), ([pk, updatedAt, json]) => ({
-      item: liveItem(pk, updatedAt, json),
-      position: [pk],
-      bytes: json?.length ?? 0,
-    })),
+    placed(
+      read<FileRow>(connection, fileReferencesSql.live, query, fromOf(query)),
+      ([pk, updatedAt, json]) => ({
+        item: liveItem(pk, updatedAt, json),
+        position: [pk],
+        bytes: json?.length ?? 0,
+      }),
+    ),
 
   retained_metadata: (connection, query) =>
-    read<FileRow>(connection, fileReferencesSql.retained, query, fromOf(query), ([pk, , json]) => ({
+    placed(read<FileRow>(connection, fileReferencesSql.retained, query, fromOf(query)), ([pk, , json]) => ({
       item: retainedItem(pk, json),
       position: [pk],
       bytes: json?.length ?? 0,
     })),
 
   reference_edges: (connection, query) => {
-    const [afterHash, table, id] = query.after ?? ['', '', '']
-    return read<readonly [hash: string, table: ReferringTable, id: string]>(
-      connection,
-      fileReferencesSql.references,
-      query,
-      { afterHash, table, id },
-      ([hash, sourceTable, sourceId]) => ({
-        item: { kind: 'reference', hash, sourceTable, sourceId },
-        position: [hash, sourceTable, sourceId],
-        bytes: hash.length,
-      }),
-    )
+    const { workspaceId, hash, after, limit } = query
+    const wanted = limit + 1
+    if (hash === undefined) {
+      const [afterHash, table, id] = after ?? ['', '', '']
+      const params = { workspaceId, afterHash, table, id, wanted }
+      return placed(
+        connection.each<readonly [hash: string, table: ReferringTable, id: string]>(
+          fileReferencesSql.references,
+          params,
+        ),
+        ([found, sourceTable, sourceId]) => toReference(found, sourceTable, sourceId),
+      )
+    }
+    // Keys are short, so all of a page are read at once.
+    type Row = { readonly sourceTable: ReferringTable; readonly sourceId: string }
+    const [first, next] = fileReferencesSql.referencesOfHash
+    const rows =
+      after === undefined
+        ? connection.all<Row>(first, { workspaceId, hash, wanted })
+        : connection.all<Row>(next, { workspaceId, hash, table: after[1], id: after[2], wanted })
+    return rows.map(({ sourceTable, sourceId }) => toReference(hash, sourceTable, sourceId))
   },
 
   active_reservations: (connection, query) => {
     const [afterHash, id] = query.after ?? ['', '']
-    return read<readonly [hash: string, id: string, sizeBytes: number, expiresAt: number]>(
-      connection,
-      fileReferencesSql.reservations,
-      query,
-      { afterHash, id, now: query.at },
+    return placed(
+      read<readonly [hash: string, id: string, sizeBytes: number, expiresAt: number]>(
+        connection,
+        fileReferencesSql.reservations,
+        query,
+        { afterHash, id, now: query.at },
+      ),
       ([hash, reservationId, sizeBytes, expiresAt]) => ({
         item: { kind: 'reservation', reservationId, hash, sizeBytes, expiresAt },
         position: [hash, reservationId],
@@ -112,14 +136,14 @@ const make = Effect.gen(function* () {
   const database = yield* Database
   return observeFiles({
     query: (request) =>
-      Effect.gen(function* () {
-        const checked = yield* checkStorageQuery(request)
-        const at = checked.now ?? (yield* epochSeconds)
-        // One statement is a snapshot of its own.
-        return yield* database.direct('query files', (connection): StoragePage =>
-          pageOf(checked, found[checked.kind](connection, { ...checked, at })),
-        )
-      }),
+      Effect.flatMap(checkStorageQuery(request), (checked) =>
+        Effect.flatMap(checked.now === undefined ? epochSeconds : Effect.succeed(checked.now), (at) =>
+          // One statement is a snapshot of its own.
+          database.direct('query files', (connection): StoragePage =>
+            pageOf(checked, found[checked.kind](connection, { ...checked, at })),
+          ),
+        ),
+      ),
   })
 })
 

@@ -1,9 +1,15 @@
 /**
  * Upload intents on SQLite. Room is counted and taken in one immediate transaction, so two uploads cannot both have the last of
- * it. What is counted is kept at hand: the bytes of live files as one number, the active intents in an index of their own.
+ * it. What is counted is kept at hand: the bytes of live files as one number, the intents in the order of their expiry.
  */
 import { Effect, Either, Layer } from 'effect'
-import { checkCancel, checkConsume, checkReserve, expiresTooEarly } from '../services/fileRequests.js'
+import {
+  checkCancel,
+  checkConsume,
+  checkReserve,
+  type CheckedReserve,
+  expiresTooEarly,
+} from '../services/fileRequests.js'
 import {
   fitting,
   rememberSeconds,
@@ -13,7 +19,7 @@ import {
   type StoredIntent,
 } from '../services/intentRules.js'
 import { observeIntents } from '../services/telemetry.js'
-import { UploadIntents } from '../services/UploadIntents.js'
+import { type QuotaExceeded, type UploadIntentConflict, UploadIntents } from '../services/UploadIntents.js'
 import type { Connection } from './connection.js'
 import { Database } from './Database.js'
 import { epochSeconds } from './time.js'
@@ -35,7 +41,7 @@ export const uploadIntentsSql = {
       (SELECT coalesce(max(size_bytes), 0) FROM upload_reservations INDEXED BY upload_reservations_open
         WHERE workspace_id = :workspaceId AND hash = :hash AND settled_at IS NULL AND expires_at > :now) AS heldBytes,
       (SELECT total(bytes) FROM (
-        SELECT max(r.size_bytes) AS bytes FROM upload_reservations AS r INDEXED BY upload_reservations_open
+        SELECT max(r.size_bytes) AS bytes FROM upload_reservations AS r INDEXED BY upload_reservations_by_expiry
         WHERE r.workspace_id = :workspaceId AND r.settled_at IS NULL AND r.expires_at > :now
           AND NOT ${isStored('r.workspace_id', 'r.hash')}
         GROUP BY r.hash)) AS reservedBytes`,
@@ -73,51 +79,58 @@ const roomFor = (connection: Connection, workspaceId: string, hash: string, now:
   return { ...row, isStored: row.isStored === 1 }
 }
 
+/** Reserves in a transaction, whose time is `now`. */
+const reserveIn = (
+  connection: Connection,
+  { workspaceId, intentId, file, expiresAt, quotaBytes }: CheckedReserve,
+  now: number,
+): Either.Either<void, UploadIntentConflict | QuotaExceeded> => {
+  const { hash, mimeType, sizeBytes } = file
+  const id = reservable(intentOf(connection, workspaceId, intentId), file, now)
+  if (Either.isLeft(id)) return Either.left(id.left)
+  if (id.right === 'free' && quotaBytes !== undefined) {
+    const fits = fitting(roomFor(connection, workspaceId, hash, now), sizeBytes, quotaBytes)
+    if (Either.isLeft(fits)) return fits
+  }
+  connection.run(uploadIntentsSql.forgetOld, workspaceId, workspaceId, now - rememberSeconds)
+  const row = [workspaceId, intentId, hash, mimeType, sizeBytes, expiresAt, now]
+  connection.run(uploadIntentsSql.reserve, ...row)
+  return Either.void
+}
+
 const make = Effect.gen(function* () {
   const { write } = yield* Database
   return observeIntents({
     reserve: (request) =>
-      Effect.gen(function* () {
-        const { workspaceId, intentId, expiresAt, quotaBytes, ...rest } = yield* checkReserve(request)
-        const { hash, mimeType, sizeBytes } = rest
-        const now = yield* epochSeconds
-        if (expiresAt <= now) return yield* expiresTooEarly()
-        yield* write('reserve upload', (connection) =>
-          Either.gen(function* () {
-            const known = intentOf(connection, workspaceId, intentId)
-            const id = yield* reservable(known, { hash, mimeType, sizeBytes }, now)
-            if (id === 'free' && quotaBytes !== undefined) {
-              yield* fitting(roomFor(connection, workspaceId, hash, now), sizeBytes, quotaBytes)
-            }
-            connection.run(uploadIntentsSql.forgetOld, workspaceId, workspaceId, now - rememberSeconds)
-            const row = [workspaceId, intentId, hash, mimeType, sizeBytes, expiresAt, now]
-            connection.run(uploadIntentsSql.reserve, ...row)
-          }),
-        )
-      }),
+      Effect.flatMap(checkReserve(request), (checked) =>
+        Effect.flatMap(epochSeconds, (now): ReturnType<UploadIntents['Type']['reserve']> =>
+          checked.expiresAt <= now
+            ? expiresTooEarly()
+            : write('reserve upload', (connection) => reserveIn(connection, checked, now)),
+        ),
+      ),
 
     consume: (request) =>
-      Effect.gen(function* () {
-        const { workspaceId, intentId, hash, mimeType, sizeBytes, storageId } = yield* checkConsume(request)
-        const now = yield* epochSeconds
-        const file = { hash, mimeType, sizeBytes }
-        yield* write('consume upload', (connection) =>
-          Either.map(settleable(intentOf(connection, workspaceId, intentId), now, file), () => {
-            connection.run(uploadIntentsSql.settle, now, storageId, workspaceId, intentId)
-          }),
-        )
-      }),
+      Effect.flatMap(checkConsume(request), ({ workspaceId, intentId, file, storageId }) =>
+        Effect.flatMap(epochSeconds, (now) =>
+          write('consume upload', (connection) =>
+            Either.map(settleable(intentOf(connection, workspaceId, intentId), now, file), () => {
+              connection.run(uploadIntentsSql.settle, now, storageId, workspaceId, intentId)
+            }),
+          ),
+        ),
+      ),
 
     cancel: (request) =>
-      Effect.gen(function* () {
-        const { workspaceId, intentId } = yield* checkCancel(request)
-        const now = yield* epochSeconds
-        yield* write('cancel upload', (connection) =>
-          Either.map(settleable(intentOf(connection, workspaceId, intentId), now), () => {
-            connection.run(uploadIntentsSql.settle, now, null, workspaceId, intentId)
-          }),
-        )
-      }),
+      Effect.flatMap(checkCancel(request), ({ workspaceId, intentId }) =>
+        Effect.flatMap(epochSeconds, (now) =>
+          write('cancel upload', (connection) =>
+            Either.map(settleable(intentOf(connection, workspaceId, intentId), now), () => {
+              connection.run(uploadIntentsSql.settle, now, null, workspaceId, intentId)
+            }),
+          ),
+        ),
+      ),
   })
 })
 

@@ -10,6 +10,7 @@ import {
   isReferring,
   normalizeHash,
   type ReferringTable,
+  referringTables,
 } from '../services/fileRules.js'
 import type { CheckedOp } from '../services/opRules.js'
 import type { Connection } from './connection.js'
@@ -57,20 +58,19 @@ export class FileIndex {
 
   /** Brings the index in step with the rows. */
   settle(): void {
-    const { messages, posts } = this.referring
-    if (messages !== undefined || posts !== undefined) {
-      // In a workspace without files there is nothing to forget.
-      const known = this.connection.first(fileIndexSql.hasReferences, this.workspaceId) !== undefined
-      if (messages !== undefined) this.refer('messages', messages, known)
-      if (posts !== undefined) this.refer('posts', posts, known)
+    for (const table of referringTables) {
+      const winners = this.referring[table]
+      if (winners !== undefined) this.refer(table, winners)
     }
     if (this.files !== undefined) this.record(this.files)
   }
 
-  private refer(table: ReferringTable, winners: Winners, known: boolean): void {
+  private refer(table: ReferringTable, winners: Winners): void {
     const { connection, workspaceId } = this
-    if (known)
+    // In a workspace without files there is nothing to forget.
+    if (connection.first(fileIndexSql.hasReferences, workspaceId) !== undefined) {
       connection.run(fileIndexSql.forgetReferences, workspaceId, table, JSON.stringify([...winners.keys()]))
+    }
     for (const [pk, { operation, payloadJson }] of winners) {
       if (operation === 'delete') continue
       for (const hash of fileHashesOf(payloadJson)) {

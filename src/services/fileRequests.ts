@@ -7,7 +7,6 @@ import { fileLimits, normalizeHash } from './fileRules.js'
 import { isCount, isStorableId } from './opRules.js'
 import { checkRequest, refuse } from './requests.js'
 import { limits } from './SyncDomain.js'
-import type { InvalidRequest } from './SyncErrors.js'
 
 type Fields = Record<string, unknown>
 
@@ -21,11 +20,11 @@ const isStorableText = (value: unknown, length: number): value is string =>
   value.isWellFormed() &&
   !value.includes('\0')
 
-const checkHash = (hash: unknown): Either.Either<string, InvalidRequest> => {
+const hashRule = `has 1 to ${fileLimits.hashLength} characters after the last colon`
+
+const usableHash = (hash: unknown): string | undefined => {
   const normalized = typeof hash === 'string' ? normalizeHash(hash) : ''
-  return isStorableText(normalized, fileLimits.hashLength)
-    ? Either.right(normalized)
-    : refuse('hash', `has 1 to ${fileLimits.hashLength} characters after the last colon`)
+  return isStorableText(normalized, fileLimits.hashLength) ? normalized : undefined
 }
 
 /** Where a page begins: after the item at this position. */
@@ -66,72 +65,68 @@ const positionOf = (kind: StorageKind, hash: string | undefined, cursor: unknown
   return isOurs && encode(value) === cursor ? (position as Position) : undefined
 }
 
-export const checkStorageQuery = checkRequest(({ kind, cursor, limit, hash: rawHash, now }) =>
-  Either.gen(function* () {
-    if (!isKind(kind)) return yield* refuse('kind', `is none of ${storageKinds.join(', ')}`)
-    if (!isAbsent(limit) && (typeof limit !== 'number' || Number.isNaN(limit))) {
-      return yield* refuse('limit', 'is not a number')
-    }
-    if (!isAbsent(now) && (typeof now !== 'number' || !Number.isFinite(now))) {
-      return yield* refuse('now', 'is not a number of seconds')
-    }
-    const hash = isAbsent(rawHash) ? undefined : yield* checkHash(rawHash)
-    const after = isAbsent(cursor) ? undefined : positionOf(kind, hash, cursor)
-    if (!isAbsent(cursor) && after === undefined) {
-      return yield* refuse('cursor', 'is none of this kind and hash')
-    }
-    return {
-      kind,
-      hash,
-      after,
-      limit: Math.floor(Math.min(Math.max(limit ?? limits.pageDefault, 1), limits.pageMax)),
-      now: now ?? undefined,
-    }
-  }),
-)
+export const checkStorageQuery = checkRequest(({ kind, cursor, limit, hash: rawHash, now }) => {
+  if (!isKind(kind)) return refuse('kind', `is none of ${storageKinds.join(', ')}`)
+  if (!isAbsent(limit) && (typeof limit !== 'number' || Number.isNaN(limit))) {
+    return refuse('limit', 'is not a number')
+  }
+  if (!isAbsent(now) && (typeof now !== 'number' || !Number.isFinite(now))) {
+    return refuse('now', 'is not a number of seconds')
+  }
+  const hash = isAbsent(rawHash) ? undefined : usableHash(rawHash)
+  if (!isAbsent(rawHash) && hash === undefined) return refuse('hash', hashRule)
+  const after = isAbsent(cursor) ? undefined : positionOf(kind, hash, cursor)
+  if (!isAbsent(cursor) && after === undefined) return refuse('cursor', 'is none of this kind and hash')
+  return Either.right({
+    kind,
+    hash,
+    after,
+    limit: Math.floor(Math.min(Math.max(limit ?? limits.pageDefault, 1), limits.pageMax)),
+    now: now ?? undefined,
+  })
+})
 
 export type CheckedStorageQuery = Either.Either.Right<ReturnType<typeof checkStorageQuery>>
 
-const checkIntentId = (intentId: unknown): Either.Either<string, InvalidRequest> =>
-  isStorableId(intentId)
-    ? Either.right(intentId)
-    : refuse('intentId', `has 1 to ${limits.idLength} characters`)
+const intentIdRule = `has 1 to ${limits.idLength} characters`
 
-const checkFile = ({ intentId, hash, mimeType, sizeBytes }: Fields) =>
-  Either.gen(function* () {
-    if (!isStorableText(mimeType, fileLimits.mimeTypeLength)) {
-      return yield* refuse('mimeType', `has 1 to ${fileLimits.mimeTypeLength} characters`)
-    }
-    if (!isCount(sizeBytes)) return yield* refuse('sizeBytes', 'is not a safe integer of at least 0')
-    return { intentId: yield* checkIntentId(intentId), hash: yield* checkHash(hash), mimeType, sizeBytes }
-  })
+const checkFile = ({ intentId, hash: rawHash, mimeType, sizeBytes }: Fields) => {
+  if (!isStorableId(intentId)) return refuse('intentId', intentIdRule)
+  const hash = usableHash(rawHash)
+  if (hash === undefined) return refuse('hash', hashRule)
+  if (!isStorableText(mimeType, fileLimits.mimeTypeLength)) {
+    return refuse('mimeType', `has 1 to ${fileLimits.mimeTypeLength} characters`)
+  }
+  if (!isCount(sizeBytes)) return refuse('sizeBytes', 'is not a safe integer of at least 0')
+  return Either.right({ intentId, file: { hash, mimeType, sizeBytes } })
+}
 
 /** Whether the expiry is still to come is for those to say who know the time. */
 export const checkReserve = checkRequest((request) =>
-  Either.gen(function* () {
+  Either.flatMap(checkFile(request), (checked) => {
     const { expiresAt, workspaceQuotaBytes: quota } = request
-    const file = yield* checkFile(request)
     const seconds = typeof expiresAt === 'number' ? Math.floor(expiresAt) : undefined
-    if (!isCount(seconds)) return yield* refuse('expiresAt', 'is not a time in seconds')
+    if (!isCount(seconds)) return refuse('expiresAt', 'is not a time in seconds')
     if (!isAbsent(quota) && !isCount(quota)) {
-      return yield* refuse('workspaceQuotaBytes', 'is not a safe integer of at least 0')
+      return refuse('workspaceQuotaBytes', 'is not a safe integer of at least 0')
     }
-    return { ...file, expiresAt: seconds, quotaBytes: quota ?? undefined }
+    return Either.right({ ...checked, expiresAt: seconds, quotaBytes: quota ?? undefined })
   }),
 )
+
+export type CheckedReserve = Either.Either.Right<ReturnType<typeof checkReserve>>
 
 export const expiresTooEarly = () => refuse('expiresAt', 'is not later than now')
 
 export const checkConsume = checkRequest((request) =>
-  Either.gen(function* () {
+  Either.flatMap(checkFile(request), (checked) => {
     const { storageId } = request
-    if (!isStorableText(storageId, fileLimits.storageIdLength)) {
-      return yield* refuse('storageId', `has 1 to ${fileLimits.storageIdLength} characters`)
-    }
-    return { ...(yield* checkFile(request)), storageId }
+    return isStorableText(storageId, fileLimits.storageIdLength)
+      ? Either.right({ ...checked, storageId })
+      : refuse('storageId', `has 1 to ${fileLimits.storageIdLength} characters`)
   }),
 )
 
 export const checkCancel = checkRequest(({ intentId }) =>
-  Either.map(checkIntentId(intentId), (id) => ({ intentId: id })),
+  isStorableId(intentId) ? Either.right({ intentId }) : refuse('intentId', intentIdRule),
 )

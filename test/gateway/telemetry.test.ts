@@ -7,16 +7,18 @@ import { describe, expect, it } from 'vitest'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import { layerMemory, layerWithConfig } from '../../src/layers/index.js'
 import {
+  FileReferences,
   ProviderMetrics,
   Memberships,
   SyncGateway,
+  UploadIntents,
   Upkeep,
   WorkspaceStore,
 } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
 import { temporaryFolder } from '../support/subjects.js'
 
-type Services = SyncGateway | WorkspaceStore | Memberships
+type Services = SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships
 
 interface Seen {
   readonly name: string
@@ -122,6 +124,17 @@ const callAll = Effect.gen(function* () {
   yield* Effect.sleep(5)
   yield* gateway.gcTombstones({ ...scope(), retentionSeconds: 1e-3 })
   yield* gateway.gcChangeLog({ ...scope(), retentionSeconds: 1e-3 })
+  const intents = yield* UploadIntents
+  const file = { ...scope(), hash: secret, mimeType: secret, sizeBytes: 7 }
+  yield* intents.reserve({ ...file, intentId: 'i1', expiresAt: 1e10 })
+  yield* intents.reserve({ ...file, intentId: 'i2', expiresAt: 1e10 })
+  yield* intents.consume({ ...file, intentId: 'i1', storageId: secret })
+  yield* intents.cancel({ ...scope(), intentId: 'i2' })
+  yield* Effect.flip(intents.cancel({ ...scope(), intentId: 'i2' }))
+  const files = yield* FileReferences
+  yield* gateway.push({ ...scope(), ops: [message({ pk: 'm2', payload: { file_hashes: [secret, 'b'] } })] })
+  yield* files.query({ ...scope(), kind: 'reference_edges', limit: 1 })
+  yield* Effect.flip(files.query({ ...scope(), kind: secret as never, hash: secret }))
   return { userId, other, workspaceId }
 })
 
@@ -137,7 +150,8 @@ describe.each(layers)('spans on %s', (_name, layer) => {
 
   it('there is one for every method, and none tells what users wrote', async () => {
     const { spans } = await seen()
-    const methods = ['SyncGateway', 'WorkspaceStore', 'Memberships'].flatMap((service) => {
+    const services = ['SyncGateway', 'FileReferences', 'UploadIntents', 'WorkspaceStore', 'Memberships']
+    const methods = services.flatMap((service) => {
       const names = {
         SyncGateway: ['push', 'pushOne', 'pull', 'changes', 'updateCursor', 'gcChangeLog', 'gcTombstones'],
         WorkspaceStore: [
@@ -152,6 +166,8 @@ describe.each(layers)('spans on %s', (_name, layer) => {
           'removeWorkspace',
           'setActiveWorkspace',
         ],
+        FileReferences: ['query'],
+        UploadIntents: ['reserve', 'consume', 'cancel'],
         Memberships: ['addMember', 'setRole', 'removeMember', 'listMembers'],
       }[service]!
       return names.map((name) => `${service}.${name}`)
@@ -210,6 +226,27 @@ describe.each(layers)('spans on %s', (_name, layer) => {
       },
     })
     expect(of('Memberships.listMembers')[0]?.attributes).toMatchObject({ 'or3.members': 2 })
+    const ofW1 = { 'or3.workspace_id': 'w1' }
+    expect(of('FileReferences.query').map(({ attributes }) => attributes)).toEqual([
+      {
+        ...ofW1,
+        'or3.kind': 'reference_edges',
+        'or3.limit': 1,
+        'or3.items': 1,
+        'or3.has_more': true,
+        'or3.outcome': 'ok',
+      },
+      { ...ofW1, 'or3.kind': undefined, 'or3.limit': undefined, 'or3.outcome': 'InvalidRequest' },
+    ])
+    expect(of('UploadIntents.reserve')[0]?.attributes).toEqual({
+      ...ofW1,
+      'or3.file_bytes': 7,
+      'or3.outcome': 'ok',
+    })
+    expect(of('UploadIntents.cancel').map(({ attributes }) => attributes['or3.outcome'])).toEqual([
+      'ok',
+      'UploadIntentConflict',
+    ])
   })
 
   it('a request that cannot be read is refused, and its span says so', async () => {

@@ -15,9 +15,12 @@ import { callerOf } from '../../src/nuxt/session.js'
 import {
   InvalidRequest,
   InvalidWorkspaceInput,
+  QuotaExceeded,
   ScopeForbidden,
   StorageError,
   StorageReason,
+  UploadIntentConflict,
+  UploadIntentReason,
   UserNotFound,
   WorkspaceForbidden,
   WorkspaceNotFound,
@@ -57,17 +60,39 @@ const signedIn = (userId: string, workspaceId: string | null): HostEvent =>
     role: 'owner',
   })
 
+let intents = 0
+
 /** Every method of the gateway, as a call for workspace w1. */
 const gatewayCalls = (
   event: HostEvent | undefined,
 ): ReadonlyArray<readonly [string, () => Promise<unknown>]> => {
   const { syncGateway: gateway } = provider
+  const intent = (intentId: string) => ({
+    ...{ intentId, workspaceId: 'w1', hash: intentId, mimeType: 'image/png', sizeBytes: 1 },
+    expiresAt: 1e10,
+  })
+  /** An intent that somebody trusted has made before. */
+  const reserved = async (call: (made: ReturnType<typeof intent>) => Promise<unknown>) => {
+    const made = intent(`i${++intents}`)
+    await gateway.reserveUploadIntent({}, made)
+    return call(made)
+  }
   return [
     ['push', () => gateway.push(event, { ...scope(), ops: [put()] })],
     ['pull', () => gateway.pull(event, { ...scope(), cursor: 0 })],
     ['updateCursor', () => gateway.updateCursor(event, { ...scope(), deviceId: 'd', version: 0 })],
     ['gcTombstones', () => gateway.gcTombstones(event, { ...scope(), retentionSeconds: 1 })],
     ['gcChangeLog', () => gateway.gcChangeLog(event, { ...scope(), retentionSeconds: 1 })],
+    [
+      'queryCanonicalStorage',
+      () => gateway.queryCanonicalStorage(event, { ...scope(), kind: 'live_metadata' }),
+    ],
+    ['reserveUploadIntent', () => gateway.reserveUploadIntent(event, intent('i'))],
+    [
+      'consumeUploadIntent',
+      () => reserved((made) => gateway.consumeUploadIntent(event, { ...made, storageId: 's' })),
+    ],
+    ['cancelUploadIntent', () => reserved((made) => gateway.cancelUploadIntent(event, made))],
   ]
 }
 
@@ -96,6 +121,10 @@ const everywhere = (status: number) => ({
   updateCursor: status,
   gcTombstones: status,
   gcChangeLog: status,
+  queryCanonicalStorage: status,
+  reserveUploadIntent: status,
+  consumeUploadIntent: status,
+  cancelUploadIntent: status,
 })
 
 describe('a call', () => {
@@ -167,6 +196,8 @@ describe('typed errors', () => {
   const table: ReadonlyArray<readonly [ServiceError, number]> = [
     [new InvalidRequest({ field: 'cursor', detail: 'is bad' }), 400],
     [new ScopeForbidden({}), 403],
+    [new QuotaExceeded({ quotaBytes: 1, usedBytes: 1, reservedBytes: 0 }), 413],
+    ...UploadIntentReason.literals.map((reason) => [new UploadIntentConflict({ reason }), 409] as const),
     [new InvalidWorkspaceInput({ field: 'name', detail: 'too long' }), 400],
     [new UserNotFound({}), 404],
     [new WorkspaceForbidden({ needs: ['owner'] }), 403],

@@ -47,27 +47,25 @@ const make = Effect.gen(function* () {
     reserve: (request) =>
       Effect.flatMap(epochSeconds, (now) =>
         Either.gen(function* () {
-          const { workspaceId, intentId, expiresAt, quotaBytes, ...rest } = yield* checkReserve(request)
+          const { workspaceId, intentId, file, expiresAt, quotaBytes } = yield* checkReserve(request)
           if (expiresAt <= now) return yield* expiresTooEarly()
-          const { hash, mimeType, sizeBytes } = rest
           const state = stateOf(workspaceId)
           const known = state.intents.get(intentId)
-          const id = yield* reservable(known, { hash, mimeType, sizeBytes }, now)
+          const id = yield* reservable(known, file, now)
           if (id === 'free' && quotaBytes !== undefined) {
-            yield* fitting(roomFor(state, hash, now), sizeBytes, quotaBytes)
+            yield* fitting(roomFor(state, file.hash, now), file.sizeBytes, quotaBytes)
           }
           forgetOld(state, now)
           const later = Math.max(expiresAt, known?.expiresAt ?? 0)
-          state.intents.set(intentId, { hash, mimeType, sizeBytes, expiresAt: later, settled: false })
+          state.intents.set(intentId, { ...file, expiresAt: later, settled: false })
         }),
       ),
 
     consume: (request) =>
       Effect.flatMap(epochSeconds, (now) =>
         Either.gen(function* () {
-          const { workspaceId, intentId, hash, mimeType, sizeBytes } = yield* checkConsume(request)
+          const { workspaceId, intentId, file } = yield* checkConsume(request)
           const state = stateOf(workspaceId)
-          const file = { hash, mimeType, sizeBytes }
           settle(state, intentId, yield* settleable(state.intents.get(intentId), now, file))
         }),
       ),
