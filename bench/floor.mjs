@@ -4,6 +4,7 @@
  * Statements are prepared once, each batch is one immediate transaction, each payload is serialised once. There is no
  * validation, no promise and no service: whatever the package costs above this is its own.
  */
+import { randomUUID } from 'node:crypto'
 import Sqlite from 'better-sqlite3'
 import { syncedTables } from '../dist/src/services/index.js'
 
@@ -168,6 +169,47 @@ export const openFloor = (file) => {
     return { changes, nextCursor, hasMore }
   }
 
+  const records = prepareAll(
+    (table) => `
+      SELECT pk, data_json, clock, hlc, op_id, deleted, updated_at FROM s_${table}
+      WHERE workspace_id = ? AND pk > ? ORDER BY pk LIMIT ?`,
+    database,
+  )
+  const inOrder = [...syncedTables].sort()
+
+  /** Trusts the payloads, counts no bytes, and takes the order of bytes for that of strings. */
+  const snapshot = database.transaction((workspaceId, pageSize, token) => {
+    const chain = token ? JSON.parse(Buffer.from(token, 'base64url').toString()) : undefined
+    const { snapshotId, watermark, table, pk } = chain ?? {
+      snapshotId: randomUUID(),
+      watermark: highWatermark.get(workspaceId)?.value ?? 0,
+      table: inOrder[0],
+      pk: '',
+    }
+    const items = []
+    let after = pk
+    for (const tableName of inOrder.slice(inOrder.indexOf(table))) {
+      for (const row of records[tableName].all(workspaceId, after, pageSize + 1 - items.length)) {
+        const revision = { clock: row.clock, hlc: row.hlc, opId: row.op_id }
+        items.push(
+          row.deleted
+            ? { kind: 'tombstone', tableName, pk: row.pk, revision, serverDeletedAt: row.updated_at }
+            : { kind: 'row', tableName, pk: row.pk, payload: JSON.parse(row.data_json), revision },
+        )
+      }
+      if (items.length > pageSize) break
+      after = ''
+    }
+    const page = { workspaceId, snapshotId, highWatermark: watermark, items, nextPageToken: null }
+    if (items.length > pageSize) {
+      items.pop()
+      const last = items.at(-1)
+      const next = { workspaceId, snapshotId, watermark, table: last.tableName, pk: last.pk }
+      page.nextPageToken = Buffer.from(JSON.stringify(next)).toString('base64url')
+    }
+    return page
+  })
+
   const reportCursor = prepare(
     `INSERT INTO device_cursors (workspace_id, device_id, last_seen_version, updated_at) VALUES (?, ?, ?, ?)
      ON CONFLICT (workspace_id, device_id) DO UPDATE SET
@@ -199,6 +241,7 @@ export const openFloor = (file) => {
       toPage(pageOfTable.all(workspaceId, table, cursor, limit + 1), limit, cursor, workspaceId),
     pullRows: (workspaceId, cursor, limit) =>
       toPage(pageOfRows.all({ workspaceId, cursor, wanted: limit + 1 }), limit, cursor, workspaceId),
+    snapshot: (workspaceId, pageSize, token) => snapshot(workspaceId, pageSize, token),
     updateCursor: (workspaceId, deviceId, version) =>
       reportCursor.run(workspaceId, deviceId, version, Math.floor(Date.now() / 1_000)),
     user: (provider, id) => ({ userId: account.get(provider, id).id }),

@@ -58,6 +58,8 @@ const openBoth = async (folder) => {
       push: (workspaceId, ops) => syncGateway.push({}, { ...scope(workspaceId), ops }),
       pull: (workspaceId, cursor, limit, tables) =>
         syncGateway.pull({}, { ...scope(workspaceId), cursor, limit, ...(tables ? { tables } : {}) }),
+      snapshot: (workspaceId, pageSize, pageToken) =>
+        syncGateway.snapshot({}, { ...scope(workspaceId), pageSize, ...(pageToken ? { pageToken } : {}) }),
       updateCursor: (workspaceId, version) =>
         syncGateway.updateCursor({}, { ...scope(workspaceId), deviceId: 'device-1', version }),
       gc: (workspaceId, retentionSeconds) =>
@@ -112,6 +114,14 @@ const record = (name, result, target) => {
   results.push({ name, target, ...result, rss })
   report(name, result, target)
 }
+
+/** As requests come: the event loop turns between them. */
+const afterATurn =
+  (call) =>
+  async (...args) => {
+    await new Promise((resume) => setImmediate(resume))
+    return call(...args)
+  }
 
 /** The longest time in which the event loop did not turn while a body ran. */
 const longestStall = async (body) => {
@@ -178,6 +188,63 @@ const afterTrim = async (both) => {
     'page after a full trim, many/few rows',
     { ours: large, floor: small, ratio: large.median / small.median },
     1.2,
+  )
+}
+
+/** Pages of 1,000 wherever in a workspace, its whole chain, and how long the event loop stands still for a page. */
+const snapshots = async (both) => {
+  const rows = quick ? 20_000 : 100_000
+  const pageSize = 1_000
+  for (let done = 0; done < rows; done += 1_000) await fill(both, batch(1_000), 'snapshot')
+  const chain = async ({ snapshot }, onPage = () => {}) => {
+    let token
+    for (;;) {
+      const page = await snapshot('snapshot', pageSize, token)
+      onPage(page, token)
+      token = page.nextPageToken
+      if (token === null) return
+    }
+  }
+  const tokens = { ours: [], floor: [] }
+  const read = { ours: [], floor: [] }
+  for (const name of ['ours', 'floor']) {
+    await chain(both[name], ({ items }, token) => {
+      tokens[name].push(token)
+      for (const { pk, payload, revision } of items) read[name].push([pk, payload, revision])
+    })
+  }
+  if (JSON.stringify(read.ours) !== JSON.stringify(read.floor))
+    throw new Error('the floor has another snapshot')
+  if (read.ours.length !== rows) throw new Error('the snapshot is not whole')
+
+  const size = rows.toLocaleString('en')
+  const pageAt = (place) => ({
+    input: () => place,
+    ours: (b) => b.ours.snapshot('snapshot', pageSize, tokens.ours.at(place)),
+    floor: (b) => b.floor.snapshot('snapshot', pageSize, tokens.floor.at(place)),
+  })
+  const rounds = quick ? 20 : 100
+  const first = await compare(both, pageAt(0), rounds)
+  record(`snapshot, first page of 1,000 of ${size}`, first, 1.3)
+  const last = await compare(both, pageAt(-1), rounds)
+  record(`snapshot, last page of 1,000 of ${size}`, last, 1.3)
+  const [ours, floor] = [last.ours, first.ours]
+  record('snapshot, last page (ours) against first', { ours, floor, ratio: ours.median / floor.median }, 1.2)
+  const all = { input: () => undefined, ours: (b) => chain(b.ours), floor: (b) => chain(b.floor) }
+  record(`snapshot, whole chain of ${size}`, await compare(both, all, quick ? 3 : 7), 1.3)
+  const stalls = { ours: [], floor: [] }
+  for (let round = 0; round < 5; round++) {
+    for (const name of round % 2 ? ['ours', 'floor'] : ['floor', 'ours']) {
+      const turning = { snapshot: afterATurn(both[name].snapshot) }
+      stalls[name].push(await longestStall(() => chain(turning)))
+    }
+  }
+  const [mine, floors] = [figures(stalls.ours), figures(stalls.floor)]
+  // The floor does a page in one go, and so do we.
+  record(
+    'longest stall, chain of a snapshot',
+    { ours: mine, floor: floors, ratio: mine.median / floors.median },
+    1.3,
   )
 }
 
@@ -268,6 +335,7 @@ try {
   assertSameState(both)
   if (isWanted('longest stall')) await stalls(both)
   if (isWanted('after a full trim')) await afterTrim(both)
+  if (isWanted('snapshot')) await snapshots(both)
   if (isWanted('growth')) await growth(both)
   if (isWanted('telemetry')) await telemetry(folder)
   const memory = process.memoryUsage()

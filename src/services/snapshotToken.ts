@@ -32,7 +32,7 @@ export interface SnapshotChain {
 }
 
 /** Characters of a page token, at most; the host's bound. */
-export const maxTokenLength = 4_096
+const maxTokenLength = 4_096
 
 const format = '1'
 

@@ -145,7 +145,7 @@ describe('an interrupted call', () => {
     expect(outcomes).toEqual(new Set([0, 3]))
   })
 
-  it('that pulls or reports a cursor leaves nothing open', async () => {
+  it('that pulls, reads a snapshot or reports a cursor leaves nothing open', async () => {
     const { gateway, run, interruptAt, expectIdle } = database
     await run(gateway.push(batch('first', 1)))
     const pull = gateway.pull({ ...scope(), cursor: 0, limit: 2 })
@@ -156,6 +156,15 @@ describe('an interrupted call', () => {
       expect(await run(pull)).toEqual(page)
       return reached
     })
+    const snapshot = gateway.snapshot({ ...scope(), pageSize: 2 })
+    const { items } = await run(snapshot)
+    expect(items.length).toBeGreaterThan(0)
+    const snapshotPoints = await forEveryPoint(async (point) => {
+      const reached = await interruptAt(point, snapshot)
+      expectIdle()
+      expect((await run(snapshot)).items).toEqual(items)
+      return reached
+    })
     const reportPoints = await forEveryPoint(async (point) => {
       const reached = await interruptAt(
         point,
@@ -164,7 +173,7 @@ describe('an interrupted call', () => {
       expectIdle()
       return reached
     })
-    expect(Math.min(pullPoints, reportPoints)).toBeGreaterThan(10)
+    expect(Math.min(pullPoints, snapshotPoints, reportPoints)).toBeGreaterThan(10)
   })
 
   describe('that collects garbage', () => {

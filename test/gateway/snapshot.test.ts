@@ -41,12 +41,15 @@ suite('snapshot', (subject) => {
   })
 
   it('has live records with their payloads and deleted ones as tombstones, with their revisions', async () => {
-    await push(
-      putWhole('threads', 't1', { id: 'one', clock: 3, hlc: 'h3', more: { title: null, extra: { a: [1] } } }),
-      putWhole('messages', 'm1'),
-    )
+    const thread = putWhole('threads', 't1', {
+      clock: 3,
+      hlc: 'h3',
+      more: { title: null, extra: { a: [1] } },
+    })
+    await push(thread, putWhole('messages', 'm1'))
     later(60)
-    await push(del({ id: 'two', table: 'messages', pk: 'm1', clock: 2, hlc: 'h2', payload: { id: 'm1' } }))
+    const bury = del({ table: 'messages', pk: 'm1', clock: 2, hlc: 'h2', payload: { id: 'm1' } })
+    await push(bury)
     expect(await first()).toMatchObject({
       highWatermark: 3,
       nextPageToken: null,
@@ -55,7 +58,7 @@ suite('snapshot', (subject) => {
           kind: 'tombstone',
           tableName: 'messages',
           pk: 'm1',
-          revision: { clock: 2, hlc: 'h2', opId: 'two' },
+          revision: { clock: 2, hlc: 'h2', opId: bury.stamp.opId },
           serverDeletedAt: now + 60,
         },
         {
@@ -63,7 +66,7 @@ suite('snapshot', (subject) => {
           tableName: 'threads',
           pk: 't1',
           payload: whole('threads', 't1', { title: null, extra: { a: [1] } }),
-          revision: { clock: 3, hlc: 'h3', opId: 'one' },
+          revision: { clock: 3, hlc: 'h3', opId: thread.stamp.opId },
         },
       ],
     })

@@ -16,6 +16,7 @@ import {
   WorkspaceStore,
 } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
+import { putWhole } from '../support/records.js'
 import { temporaryFolder } from '../support/subjects.js'
 
 type Services = SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships
@@ -119,6 +120,15 @@ const callAll = Effect.gen(function* () {
   yield* Effect.flip(gateway.pushOne({ ...scope(), op: message({ id: 'e', clock: 4 }) }))
   yield* gateway.pull({ ...scope(), cursor: 1, limit: 2 })
   yield* Effect.flip(gateway.pull({ ...scope(), cursor: -1 }))
+  yield* gateway.push({
+    ...scope('w2'),
+    ops: ['a', 'b', 'c'].map((pk) =>
+      pk === 'a' ? message({ pk, payload: { content: secret } }) : putWhole('kv', pk),
+    ),
+  })
+  const page = yield* gateway.snapshot({ ...scope('w2'), pageSize: 1, tables: ['messages', 'kv'] })
+  yield* gateway.snapshot({ ...scope('w2'), pageSize: 1, pageToken: page.nextPageToken! })
+  yield* Effect.flip(gateway.snapshot({ ...scope('w2'), pageSize: 1, pageToken: secret }))
   yield* Stream.runDrain(Stream.take(gateway.changes('w1', 0), 1))
   yield* gateway.updateCursor({ ...scope(), deviceId: 'd1', version: 4 })
   yield* Effect.sleep(5)
@@ -153,7 +163,16 @@ describe.each(layers)('spans on %s', (_name, layer) => {
     const services = ['SyncGateway', 'FileReferences', 'UploadIntents', 'WorkspaceStore', 'Memberships']
     const methods = services.flatMap((service) => {
       const names = {
-        SyncGateway: ['push', 'pushOne', 'pull', 'changes', 'updateCursor', 'gcChangeLog', 'gcTombstones'],
+        SyncGateway: [
+          'push',
+          'pushOne',
+          'pull',
+          'snapshot',
+          'changes',
+          'updateCursor',
+          'gcChangeLog',
+          'gcTombstones',
+        ],
         WorkspaceStore: [
           'getOrCreateUser',
           'getUser',
@@ -216,6 +235,18 @@ describe.each(layers)('spans on %s', (_name, layer) => {
       outcome: 'failure',
       attributes: { 'or3.cursor': -1, 'or3.outcome': 'InvalidRequest' },
     })
+    const [, last, refused] = of('SyncGateway.snapshot')
+    expect(last?.attributes).toEqual({
+      'or3.workspace_id': 'w2',
+      'or3.page_size': 1,
+      'or3.snapshot_id': expect.any(String),
+      'or3.high_watermark': 3,
+      'or3.items': 1,
+      'or3.left_out': 1,
+      'or3.has_more': false,
+      'or3.outcome': 'ok',
+    })
+    expect(refused?.attributes).toMatchObject({ 'or3.outcome': 'InvalidPageToken' })
     expect(of('SyncGateway.updateCursor')[0]?.attributes).toMatchObject({ 'or3.server_version': 4 })
     expect(of('WorkspaceStore.removeWorkspace')[0]).toMatchObject({
       outcome: 'failure',
@@ -302,6 +333,8 @@ describe('metrics', () => {
           invalid: ops('invalid'),
           pushes: ProviderMetrics.pushDuration,
           pulls: ProviderMetrics.pullDuration,
+          pages: ProviderMetrics.snapshotDuration,
+          leftOut: ProviderMetrics.leftOut,
           refused: ProviderMetrics.calls({ method: 'SyncGateway.pull', outcome: 'InvalidRequest' }),
           roles: ProviderMetrics.calls({ method: 'WorkspaceStore.getWorkspaceRole', outcome: 'ok' }),
         }
@@ -314,14 +347,16 @@ describe('metrics', () => {
         expect(
           Object.fromEntries(Object.keys(watched).map((name) => [name, after[name] - before[name]])),
         ).toEqual({
-          applied: 3,
+          applied: 6,
           superseded: 1,
           replayed: 2,
           conflict: 1,
           invalid: 1,
-          pushes: 3,
+          pushes: 4,
           // One by itself, one that the stream made; a refused one has no duration.
           pulls: 2,
+          pages: 2,
+          leftOut: 1,
           refused: 1,
           roles: 1,
         })

@@ -1,17 +1,58 @@
 /**
- * The single-op form of push: each op error in the error channel, for programs that `catchTag`.
+ * Errors as other programs meet them, who `catchTag`: of the single-op form of push, and of a snapshot's page.
  */
 import { describe, expect, layer } from '@effect/vitest'
 import { Effect, type Layer } from 'effect'
 import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
 import { SyncGateway } from '../../src/services/index.js'
 import { put, scope, opId } from '../support/ops.js'
+import { putWhole } from '../support/records.js'
 import { sqlLayer } from '../support/subjects.js'
 
 const layers: ReadonlyArray<readonly [string, Layer.Layer<SyncGateway, unknown>]> = [
   ['memory', MemoryGateway.layer],
   ['sqlite', sqlLayer(':memory:')],
 ]
+
+describe.each(layers)('a page of a snapshot on %s', (name, gatewayLayer) => {
+  layer(gatewayLayer)((it) => {
+    const begin = (workspaceId: string) =>
+      Effect.gen(function* () {
+        const gateway = yield* SyncGateway
+        const ops = ['a', 'b'].map((pk) => putWhole('kv', pk))
+        yield* gateway.push({ ...scope(workspaceId), ops })
+        const { nextPageToken } = yield* gateway.snapshot({ ...scope(workspaceId), pageSize: 1 })
+        return nextPageToken!
+      })
+    const goOn = (workspaceId: string, pageToken: string) =>
+      Effect.flatMap(SyncGateway, (gateway) =>
+        Effect.flip(gateway.snapshot({ ...scope(workspaceId), pageSize: 1, pageToken })),
+      )
+
+    it.effect('fails with InvalidPageToken for a broken token', () =>
+      Effect.gen(function* () {
+        const token = yield* begin(`${name}-broken`)
+        expect((yield* goOn(`${name}-broken`, token.slice(2)))._tag).toBe('InvalidPageToken')
+      }),
+    )
+
+    it.effect('fails with PageTokenForbidden for a token of another workspace', () =>
+      Effect.gen(function* () {
+        const token = yield* begin(`${name}-other`)
+        expect((yield* goOn(`${name}-own`, token))._tag).toBe('PageTokenForbidden')
+      }),
+    )
+
+    it.effect('fails with SnapshotGone after a leap', () =>
+      Effect.gen(function* () {
+        const token = yield* begin(`${name}-gone`)
+        const gateway = yield* SyncGateway
+        yield* gateway.pull({ ...scope(`${name}-gone`), cursor: 100 })
+        expect((yield* goOn(`${name}-gone`, token))._tag).toBe('SnapshotGone')
+      }),
+    )
+  })
+})
 
 describe.each(layers)('pushOne on %s', (name, gatewayLayer) => {
   layer(gatewayLayer)((it) => {

@@ -235,6 +235,7 @@ describe('while a host prerenders', () => {
   it('the provider that is registered refuses every call with 503 and is no promise', async () => {
     const { syncGateway, workspaceStore } = unopenedProvider()
     expect(syncGateway.id).toBe(providerId)
+    expect(syncGateway.capabilities.snapshotBootstrap).toBe('snapshot-v1')
     expect((syncGateway as unknown as { then?: unknown }).then).toBeUndefined()
     expect(await Promise.resolve(workspaceStore)).toBe(workspaceStore)
     const calls = [
@@ -242,6 +243,7 @@ describe('while a host prerenders', () => {
       workspaceStore.getWorkspaceRole({ userId: 'u', workspaceId: 'w' }),
       syncGateway.pull({}, { ...scope(), cursor: 0 }),
       syncGateway.push({}, { ...scope(), ops: [] }),
+      syncGateway.snapshot({}, { ...scope(), pageSize: 1 }),
       syncGateway.gcChangeLog({}, { ...scope(), retentionSeconds: 1 }),
     ]
     const refusal = { statusCode: 503, message: 'the database is not open while the host prerenders' }

@@ -99,6 +99,7 @@ it('no statement holds what the services were given', async () => {
         ]
         yield* gateway.push({ scope, caller, ops })
         yield* gateway.pull({ scope, caller, cursor: 0, tables: [table, given] })
+        yield* gateway.snapshot({ scope, caller, pageSize: 1, tables: [table, given] })
       }
       yield* gateway.updateCursor({ scope, deviceId: given, version: 5 })
       const intents = yield* UploadIntents

@@ -201,7 +201,7 @@ const described = (row: object) =>
     .map(([name, value]) => `${name} ${value === null ? 'none' : JSON.stringify(value)}`)
     .join(', ')
 
-const schemaRule = 'the schema is what the migrations made'
+export const schemaRule = 'the schema is what the migrations made'
 
 const schemaFaults = (database: Sqlite.Database, expected: SchemaObjects): ReadonlyArray<string> => {
   const present = objectsOf(makeConnection(database))
