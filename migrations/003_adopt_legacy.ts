@@ -20,6 +20,7 @@ import {
   text,
 } from './legacy/common.js'
 import { adoptLog } from './legacy/log.js'
+import { keepOwners } from './legacy/owners.js'
 import { adoptPeople } from './legacy/people.js'
 import { adoptRows, adoptTombstones } from './legacy/rows.js'
 import { marker } from './legacy/setAside.js'
@@ -82,6 +83,7 @@ const adopt = (tables: ReadonlySet<string>) =>
     const addedEntries = yield* placeRows(has)
     const tombstones = yield* deriveDeletions(has)
     const cursors = has('device_cursors') ? yield* run(adoptCursors) : 0
+    if (has('device_cursors')) yield* keepOwners
     let [records, unnamed] = [0, 0]
     for (const table of legacyTables.filter((name) => name.startsWith('s_'))) {
       records += yield* count(table)

@@ -8,6 +8,7 @@ import syncTables from './002_sync_tables.js'
 import adoptLegacy from './003_adopt_legacy.js'
 import offsets from './004_offsets.js'
 import files from './006_files.js'
+import deviceOwners from './007_device_owners.js'
 
 export const migrations = {
   '001_init': init,
@@ -15,4 +16,5 @@ export const migrations = {
   '003_adopt_legacy': adoptLegacy,
   '004_offsets': offsets,
   '006_files': files,
+  '007_device_owners': deviceOwners,
 } as const

@@ -3,6 +3,7 @@
  */
 import { Layer } from 'effect'
 import type { FileReferences } from '../services/FileReferences.js'
+import type { Maintenance as MaintenanceService } from '../services/Maintenance.js'
 import type { Memberships } from '../services/Memberships.js'
 import type { InvalidSettings, ProviderConfig } from '../services/ProviderConfig.js'
 import type { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
@@ -14,6 +15,7 @@ import type { WorkspaceStore } from '../services/WorkspaceStore.js'
 import * as Database from './Database.js'
 import * as References from './FileReferences.js'
 import * as IdGenerator from './IdGenerator.js'
+import * as Maintenance from './Maintenance.js'
 import * as Members from './Memberships.js'
 import * as Memory from './memory/index.js'
 import * as Config from './ProviderConfig.js'
@@ -24,7 +26,14 @@ import * as Intents from './UploadIntents.js'
 import * as Store from './WorkspaceStore.js'
 
 type Services =
-  SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | UpkeepService | SchemaMigrator
+  | SyncGateway
+  | FileReferences
+  | UploadIntents
+  | WorkspaceStore
+  | Memberships
+  | UpkeepService
+  | MaintenanceService
+  | SchemaMigrator
 
 /** Why the services could not be had. */
 export type StartupError = InvalidSettings | DatabaseOpenError | SchemaError | StorageError
@@ -42,7 +51,7 @@ export const layerWithConfig: Layer.Layer<
   Members.layer,
   Upkeep.layerSchedule,
 ).pipe(
-  Layer.provideMerge(Upkeep.layer),
+  Layer.provideMerge(Layer.mergeAll(Upkeep.layer, Maintenance.layer)),
   Layer.provide(Database.layer),
   Layer.provideMerge(Migrator.layer),
   Layer.provide(IdGenerator.layer),
@@ -56,5 +65,9 @@ export const layer: Layer.Layer<Services | ProviderConfig, StartupError> = Layer
 
 /** The services without a database, for tests of programs that use them. All is gone with the layer's scope. */
 export const layerMemory: Layer.Layer<
-  SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships
-> = Layer.mergeAll(Memory.syncGateway, Layer.provide(Memory.workspaces, IdGenerator.layer))
+  SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | MaintenanceService
+> = Layer.mergeAll(
+  Memory.syncGateway,
+  Memory.maintenance,
+  Layer.provide(Memory.workspaces, IdGenerator.layer),
+)

@@ -13,6 +13,8 @@ export * as FileReferencesLayer from './FileReferences.js'
 export * as IdGeneratorLayer from './IdGenerator.js'
 /** Log lines as the provider writes them. */
 export * as LoggerLayer from './logger.js'
+/** The account of maintenance runs beside a database. */
+export * as MaintenanceLayer from './Maintenance.js'
 /** Memberships on SQLite. */
 export * as MembershipsLayer from './Memberships.js'
 /** The in-memory layers. */

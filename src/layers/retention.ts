@@ -8,6 +8,7 @@ import { Effect, Either } from 'effect'
 import { checkCursor, checkRetention } from '../services/requests.js'
 import type { StorageError } from '../services/StorageError.js'
 import type { SyncedTable } from '../services/SyncDomain.js'
+import { DeviceForbidden } from '../services/SyncErrors.js'
 import type {
   ChangeLogReport,
   CursorRequest,
@@ -33,10 +34,14 @@ export const stepSize = 500
  * @readByTests of the query plans.
  */
 export const retentionSql = {
+  /** Changes no row where the device is another user's. */
   reportCursor: `
-    INSERT INTO device_cursors (workspace_id, device_id, last_seen_version, updated_at) VALUES (?, ?, ?, ?)
+    INSERT INTO device_cursors (workspace_id, device_id, last_seen_version, updated_at, owner_user_id)
+    VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (workspace_id, device_id) DO UPDATE SET
-      last_seen_version = max(last_seen_version, excluded.last_seen_version), updated_at = excluded.updated_at`,
+      last_seen_version = max(last_seen_version, excluded.last_seen_version), updated_at = excluded.updated_at,
+      owner_user_id = coalesce(owner_user_id, excluded.owner_user_id)
+    WHERE owner_user_id = coalesce(excluded.owner_user_id, owner_user_id) OR owner_user_id IS NULL`,
 
   dropStaleCursors: `
     DELETE FROM device_cursors INDEXED BY sqlite_autoindex_device_cursors_1 WHERE workspace_id = ? AND updated_at < ?`,
@@ -84,14 +89,15 @@ export const retentionSql = {
 
 export const updateCursor =
   (database: Database['Type']) =>
-  (request: CursorRequest): Effect.Effect<void, GatewayError> =>
+  (request: CursorRequest): Effect.Effect<void, DeviceForbidden | GatewayError> =>
     Effect.gen(function* () {
-      const { workspaceId, deviceId, version } = yield* checkCursor(request)
+      const { workspaceId, userId, deviceId, version } = yield* checkCursor(request)
       const now = yield* epochSeconds
       // One statement is a transaction of its own.
-      yield* database.direct('update cursor', (connection) =>
-        connection.run(retentionSql.reportCursor, workspaceId, deviceId, version, now),
+      const changed = yield* database.direct('update cursor', (connection) =>
+        connection.run(retentionSql.reportCursor, workspaceId, deviceId, version, now, userId ?? null),
       )
+      if (changed === 0) return yield* new DeviceForbidden({})
     })
 
 interface Step {

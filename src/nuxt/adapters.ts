@@ -6,18 +6,20 @@ import * as Logger from '../layers/logger.js'
 import * as ProviderLayer from '../layers/Provider.js'
 import { rootMessage } from '../layers/sqliteErrors.js'
 import { FileReferences } from '../services/FileReferences.js'
+import { Maintenance } from '../services/Maintenance.js'
 import type { StorageReason } from '../services/StorageError.js'
-import { SyncGateway } from '../services/SyncGateway.js'
+import { type GatewayError, type RetentionRequest, SyncGateway } from '../services/SyncGateway.js'
 import { UploadIntents } from '../services/UploadIntents.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
 import { toPullAnswer, toPushAnswer } from './answers.js'
 import { filesAdapter } from './filesAdapter.js'
 import { type EmitHook, hooksThrough, telling } from './hooks.js'
-import type { AuthWorkspaceStore, HostEvent, MaintenanceAdapter, SyncGatewayAdapter } from './host.js'
+import type { AuthWorkspaceStore, HostEvent, SyncGatewayAdapter } from './host.js'
 import type { HostFiles } from './hostFiles.js'
+import { checkHostRetention, type MaintenanceAdapter, maintenanceMethods } from './hostMaintenance.js'
 import { capabilities, toHostPage } from './hostSnapshot.js'
 import { prerendering, type ServiceError, shuttingDown, toHostError } from './httpErrors.js'
-import { callerOf } from './session.js'
+import { callerOf, callerOfSession } from './session.js'
 
 export type {
   AuthWorkspaceStore,
@@ -25,13 +27,13 @@ export type {
   HostPullAnswer,
   HostPushAnswer,
   HostPushResult,
-  MaintenanceAdapter,
   SyncErrorCode,
   SyncGatewayAdapter,
 } from './host.js'
 export type { EmitHook } from './hooks.js'
 export type { HostFiles } from './hostFiles.js'
 export type { HostCapabilities, HostSnapshotPage, SnapshotGatewayAdapter } from './hostSnapshot.js'
+export type { MaintenanceAdapter } from './hostMaintenance.js'
 export { HostError } from './httpErrors.js'
 
 /** The id under which the host knows this provider. */
@@ -155,7 +157,8 @@ export const openProvider = ({
     workspaceStore: workspaceStore(Context.get(context, WorkspaceStore), run),
     syncGateway: {
       ...syncGateway(telling(Context.get(context, SyncGateway), teller), run),
-      ...maintenance(Context.get(context, WorkspaceStore), run),
+      ...maintenanceMethods(Context.get(context, Maintenance), run),
+      listWorkspaceIds: async () => run(Context.get(context, WorkspaceStore).listWorkspaceIds),
       ...filesAdapter(Context.get(context, FileReferences), Context.get(context, UploadIntents), run),
     },
     close: () => (closing ??= close()),
@@ -170,23 +173,23 @@ const unwrap = <A>(exit: Exit.Exit<A, ServiceError>): A => {
 
 type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
 
-const maintenance = (store: WorkspaceStore['Type'], run: Run): MaintenanceAdapter => ({
-  listWorkspaceIds: async () => run(store.listWorkspaceIds),
-})
-
 const syncGateway = (
   gateway: SyncGateway['Type'],
   run: Run,
 ): Omit<SyncGatewayAdapter, keyof MaintenanceAdapter | keyof HostFiles> => {
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
-  const call = <A>(event: HostEvent | undefined, input: A) => {
-    const caller = callerOf(event)
+  const call = <A>(event: HostEvent | undefined, input: A, callerIn = callerOf) => {
+    const caller = callerIn(event)
     try {
       return { ...input, caller }
     } catch {
       return { caller } as A & { readonly caller: typeof caller }
     }
   }
+  const collect = (
+    request: RetentionRequest,
+    gc: (request: RetentionRequest) => Effect.Effect<unknown, GatewayError>,
+  ) => run(Effect.asVoid(Effect.zipRight(checkHostRetention(request), gc(request))))
   return {
     id: providerId,
     capabilities,
@@ -199,9 +202,9 @@ const syncGateway = (
       const pushed = await run(gateway.push(call(event, input)))
       return toPushAnswer(input.scope.workspaceId, input.ops, pushed)
     },
-    updateCursor: async (event, input) => run(gateway.updateCursor(call(event, input))),
-    gcTombstones: async (event, input) => run(Effect.asVoid(gateway.gcTombstones(call(event, input)))),
-    gcChangeLog: async (event, input) => run(Effect.asVoid(gateway.gcChangeLog(call(event, input)))),
+    updateCursor: async (event, input) => run(gateway.updateCursor(call(event, input, callerOfSession))),
+    gcTombstones: async (event, input) => collect(call(event, input), gateway.gcTombstones),
+    gcChangeLog: async (event, input) => collect(call(event, input), gateway.gcChangeLog),
   }
 }
 

@@ -13,6 +13,7 @@ import type {
   WorkspaceSummary,
 } from '../services/WorkspaceStore.js'
 import type { HostFiles } from './hostFiles.js'
+import type { MaintenanceAdapter } from './hostMaintenance.js'
 
 /** The part of an h3 event that is read. A test's or a tool's event may have none of it. */
 export interface HostEvent {
@@ -108,27 +109,24 @@ export interface SyncGatewayAdapter extends MaintenanceAdapter, HostFiles, Snaps
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly ops: ReadonlyArray<PendingOp> },
   ): Promise<HostPushAnswer>
-  /** Records that a device has seen everything up to `version`. Never moves it back. */
+  /**
+   * Records that a device has seen everything up to `version`. Never moves it back. Needs a session, so 401 for an event with a
+   * context but none; 403 when another user has reported the device.
+   */
   updateCursor(
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly deviceId: string; readonly version: number },
   ): Promise<void>
-  /** Removes tombstones that every device has seen and that are older than the window. */
+  /** Removes tombstones that every device has seen and that are older than the window: one hour to 365 days, else 400. */
   gcTombstones(
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly retentionSeconds: number },
   ): Promise<void>
-  /** Removes log entries that every device has seen and that are older than the window. */
+  /** Removes log entries that every device has seen and that are older than the window: one hour to 365 days, else 400. */
   gcChangeLog(
     event: HostEvent | undefined,
     input: { readonly scope: HostScope; readonly retentionSeconds: number },
   ): Promise<void>
-}
-
-/** What a host's own sweep, and its page for owners, asks of the provider. */
-export interface MaintenanceAdapter {
-  /** Every live workspace, oldest first. */
-  listWorkspaceIds(event?: HostEvent): Promise<ReadonlyArray<string>>
 }
 
 /** A user, who acts, and a workspace. */

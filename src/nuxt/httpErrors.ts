@@ -4,6 +4,7 @@
  * The tables are exhaustive: a new error does not compile until it has its place here. A fault of the server never gets a
  * code that makes a client give its op up.
  */
+import type { DeviceForbidden } from '../services/SyncErrors.js'
 import type {
   GatewayError,
   OpAccepted,
@@ -25,6 +26,7 @@ export type ServiceError =
   | SnapshotError
   | QuotaExceeded
   | UploadIntentConflict
+  | DeviceForbidden
   | InvalidWorkspaceInput
   | UserNotFound
   | WorkspaceForbidden
@@ -69,6 +71,7 @@ const statuses: Statuses = {
   InvalidPageToken: () => 400,
   PageTokenForbidden: () => 403,
   SnapshotGone: () => 410,
+  DeviceForbidden: () => 403,
   InvalidWorkspaceInput: () => 400,
   UserNotFound: () => 404,
   WorkspaceForbidden: () => 403,

@@ -14,6 +14,17 @@ interface HostSession {
   readonly workspace?: { readonly id?: unknown } | null
 }
 
+/**
+ * The same for a call that needs a session: 401 for an event with a context but none in it. The host's endpoints have resolved one
+ * by then. Tools and tests have no event, or `{}`, and stay trusted, so a tool of the February host goes on working; a context
+ * is what only a request has.
+ */
+export const callerOfSession = (event: HostEvent | undefined): Caller | undefined => {
+  const caller = callerOf(event)
+  if (caller === undefined && (event?.context ?? undefined) !== undefined) throw unauthenticated()
+  return caller
+}
+
 /** The caller of a request; undefined for an event without session, which is trusted. Throws 401 for a session of nobody. */
 export const callerOf = (event: HostEvent | undefined): Caller | undefined => {
   const context = event?.context

@@ -130,3 +130,12 @@ export class ScopeForbidden extends Schema.TaggedError<ScopeForbidden>('or3-prov
     return 'this session belongs to another workspace'
   }
 }
+
+/** The device is another user's. Nothing was recorded. */
+export class DeviceForbidden extends Schema.TaggedError<DeviceForbidden>(
+  'or3-provider-sqlite/DeviceForbidden',
+)('DeviceForbidden', {}) {
+  override get message() {
+    return 'this device belongs to another user'
+  }
+}

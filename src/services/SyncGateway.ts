@@ -42,6 +42,8 @@
  * and of ops from devices that do not know of it yet. See `epochs.ts`.
  *
  * **Cursors** move forward only. One that is not reported within the retention window holds nothing back and is removed.
+ * A device belongs to the user who first reported it, until its cursor is removed: another user's report gets
+ * `DeviceForbidden`. A report without a caller makes it nobody's and takes it from nobody.
  *
  * **Idempotency.** A trimmed op's id and content hash are kept for one more retention window. An op that is pushed again
  * after that is still recognised while its record stands by it; else it is logged anew and changes nothing, since its
@@ -55,6 +57,7 @@ import { Context, Data, type Effect, type Stream } from 'effect'
 import type { StorageError } from './StorageError.js'
 import type { Caller, PendingOp, SnapshotItem, SyncChange, SyncScope } from './SyncDomain.js'
 import type {
+  DeviceForbidden,
   IdempotencyReplay,
   InvalidOp,
   InvalidPageToken,
@@ -196,7 +199,7 @@ export interface ChangesOptions extends Pick<PullRequest, 'tables' | 'caller'> {
 export interface CursorRequest extends Call {
   /** 1..256 characters of printable ASCII. */
   readonly deviceId: string
-  /** A safe integer >= 0. One below the known cursor is ignored. */
+  /** A safe integer >= 0. One below the known cursor is only a sign of life; one above the high watermark is taken as it is. */
   readonly version: number
 }
 
@@ -248,8 +251,8 @@ export class SyncGateway extends Context.Tag('or3-provider-sqlite/SyncGateway')<
       cursor: number,
       options?: ChangesOptions,
     ) => Stream.Stream<SyncChange, GatewayError>
-    /** Records how far a device has got. */
-    readonly updateCursor: (request: CursorRequest) => Effect.Effect<void, GatewayError>
+    /** Records how far a device has got. The device becomes the caller's if it is nobody's yet. */
+    readonly updateCursor: (request: CursorRequest) => Effect.Effect<void, DeviceForbidden | GatewayError>
     /**
      * Trims the front of the log: entries below every live cursor and older than the retention window, up to the first
      * that is not. With no live cursor nothing is trimmed.

@@ -3,6 +3,7 @@
  */
 export * from './FileReferences.js'
 export { IdGenerator } from './IdGenerator.js'
+export * from './Maintenance.js'
 export * from './Memberships.js'
 export {
   InvalidSettings,

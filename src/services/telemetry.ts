@@ -20,6 +20,7 @@ import {
 } from 'effect'
 import type { RuntimeFiber } from 'effect/Fiber'
 import { type FileReferences, storageKinds } from './FileReferences.js'
+import type { Maintenance } from './Maintenance.js'
 import type { Memberships } from './Memberships.js'
 import * as metrics from './metrics.js'
 import type { OpOutcome, SyncGateway } from './SyncGateway.js'
@@ -340,6 +341,18 @@ export const observeIntents = (intents: UploadIntents['Type']): UploadIntents['T
     cancel: observe('UploadIntents.cancel', intents.cancel, { asked: inScope }),
   }
 }
+
+/** The account of maintenance runs, observed. */
+export const observeMaintenance = (maintenance: Maintenance['Type']): Maintenance['Type'] => ({
+  state: observe('Maintenance.state', () => maintenance.state, {
+    answered: ({ state, backlog }) => ({ 'or3.state': state, 'or3.backlog': backlog }),
+  })(undefined),
+  begin: observe('Maintenance.begin', maintenance.begin, {}),
+  complete: (runner, lastRun) =>
+    observe('Maintenance.complete', () => maintenance.complete(runner, lastRun), {})(undefined),
+  fail: (runner, message) =>
+    observe('Maintenance.fail', () => maintenance.fail(runner, message), {})(undefined),
+})
 
 /** Upkeep, observed. */
 export const observeUpkeep = (upkeep: Upkeep['Type']): Upkeep['Type'] => ({

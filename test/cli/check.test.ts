@@ -240,12 +240,17 @@ const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: stri
     [
       'a cursor that is no version',
       `UPDATE device_cursors SET last_seen_version = 'nine'`,
-      'a device cursor is of a valid device, at a version',
+      'a device cursor is of a valid device, at a version, and of a user if anybody',
     ],
     [
       'a cursor of nobody',
       `UPDATE device_cursors SET device_id = ''`,
-      'a device cursor is of a valid device, at a version',
+      'a device cursor is of a valid device, at a version, and of a user if anybody',
+    ],
+    [
+      'a device of a user without name',
+      `UPDATE device_cursors SET owner_user_id = ''`,
+      'a device cursor is of a valid device, at a version, and of a user if anybody',
     ],
     [
       'a workspace without owner',

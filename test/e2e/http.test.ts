@@ -45,8 +45,8 @@ describe('the host over HTTP', () => {
     ['push', { ops: [] }],
     ['pull', { cursor: 0, limit: 100 }],
     ['update-cursor', { deviceId: 'd', version: 0 }],
-    ['gc-tombstones', { retentionSeconds: 60 }],
-    ['gc-change-log', { retentionSeconds: 60 }],
+    ['gc-tombstones', { retentionSeconds: 3_600 }],
+    ['gc-change-log', { retentionSeconds: 3_600 }],
   ])('%s answers 200, or 400, 401 and 403 as it must', async (name, body) => {
     const path = `/api/sync/${name}`
     const good = { ...scope(ada), ...body }
@@ -71,6 +71,10 @@ describe('the host over HTTP', () => {
   it('answers 400 where the host lets pass what the provider refuses', async () => {
     const cursor = { ...scope(ada), deviceId: 'x'.repeat(257), version: 1 }
     expect(await status(ada, 'POST', '/api/sync/update-cursor', cursor)).toBe(400)
+    for (const retentionSeconds of [3_599, 365 * 86_400 + 1]) {
+      const gc = { ...scope(ada), retentionSeconds }
+      expect(await status(ada, 'POST', '/api/sync/gc-change-log', gc)).toBe(400)
+    }
     const ops = Array.from({ length: 1_001 }, (_, index) => put({ id: `many-${index}` }))
     expect((await ada.push(...ops)).status).toBe(400)
   })

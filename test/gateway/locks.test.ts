@@ -25,7 +25,7 @@ interface Way {
   expectBusy(error: unknown): void
 }
 
-const retentionSeconds = 1
+const retentionSeconds = 3_600
 
 const asService = async (file: string): Promise<Way> => {
   const runtime = ManagedRuntime.make(Layer.provide(sqlLayer(file), Logger.remove(Logger.defaultLogger)))

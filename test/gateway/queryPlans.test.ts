@@ -79,7 +79,7 @@ const exceptions: ReadonlyArray<{
     why: 'sorts the intents that have not expired: as many as there are uploads under way',
   },
   {
-    name: /^retentionSql\.(dropStaleCursors|slowest)$/,
+    name: /^(retentionSql\.(dropStaleCursors|slowest)|maintenanceSql\.slowest)$/,
     step: /^SEARCH device_cursors USING INDEX sqlite_autoindex_device_cursors_1 \(workspace_id=\?\)$/,
     why: 'a workspace has as many cursors as devices, and stale ones are removed',
   },

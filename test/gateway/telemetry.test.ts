@@ -9,6 +9,7 @@ import { layerMemory, layerWithConfig } from '../../src/layers/index.js'
 import {
   FileReferences,
   ProviderMetrics,
+  Maintenance,
   Memberships,
   SyncGateway,
   UploadIntents,
@@ -19,7 +20,7 @@ import { del, put, scope } from '../support/ops.js'
 import { putWhole } from '../support/records.js'
 import { temporaryFolder } from '../support/subjects.js'
 
-type Services = SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships
+type Services = SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | Maintenance
 
 interface Seen {
   readonly name: string
@@ -145,6 +146,11 @@ const callAll = Effect.gen(function* () {
   yield* gateway.push({ ...scope(), ops: [message({ pk: 'm2', payload: { file_hashes: [secret, 'b'] } })] })
   yield* files.query({ ...scope(), kind: 'reference_edges', limit: 1 })
   yield* Effect.flip(files.query({ ...scope(), kind: secret as never, hash: secret }))
+  const maintenance = yield* Maintenance
+  yield* maintenance.begin('server')
+  yield* maintenance.complete('server')
+  yield* maintenance.fail('host', secret)
+  yield* maintenance.state
   return { userId, other, workspaceId }
 })
 
@@ -160,7 +166,9 @@ describe.each(layers)('spans on %s', (_name, layer) => {
 
   it('there is one for every method, and none tells what users wrote', async () => {
     const { spans } = await seen()
-    const services = ['SyncGateway', 'FileReferences', 'UploadIntents', 'WorkspaceStore', 'Memberships']
+    const services = [
+      ...['SyncGateway', 'FileReferences', 'UploadIntents', 'WorkspaceStore', 'Memberships', 'Maintenance'],
+    ]
     const methods = services.flatMap((service) => {
       const names = {
         SyncGateway: [
@@ -187,6 +195,7 @@ describe.each(layers)('spans on %s', (_name, layer) => {
         ],
         FileReferences: ['query'],
         UploadIntents: ['reserve', 'consume', 'cancel'],
+        Maintenance: ['state', 'begin', 'complete', 'fail'],
         Memberships: ['addMember', 'setRole', 'removeMember', 'listMembers'],
       }[service]!
       return names.map((name) => `${service}.${name}`)

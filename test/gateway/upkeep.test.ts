@@ -6,13 +6,18 @@ import { join } from 'node:path'
 import { describe, expect, it } from '@effect/vitest'
 import { Duration, Effect, Layer, Logger, Option, TestClock } from 'effect'
 import { Database } from '../../src/layers/Database.js'
+import { layer as maintenanceLayer } from '../../src/layers/Maintenance.js'
 import { layerOf } from '../../src/layers/ProviderConfig.js'
 import { layerSchedule, layer as upkeepLayer } from '../../src/layers/Upkeep.js'
 import { StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
 import { sqlLayer, temporaryFolder } from '../support/subjects.js'
 
-const services = (dbPath = ':memory:') => Layer.provideMerge(upkeepLayer, sqlLayer(dbPath))
+const services = (dbPath = ':memory:', settings: Parameters<typeof layerOf>[0] = { dbPath }) =>
+  Layer.provideMerge(
+    Layer.mergeAll(upkeepLayer, Layer.provide(maintenanceLayer, layerOf(settings))),
+    sqlLayer(dbPath),
+  )
 
 /** Collection steps let the event loop turn, so a round that the test clock started needs real turns to end. */
 const turnsUntil = (done: () => boolean) =>

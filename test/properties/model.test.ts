@@ -39,7 +39,13 @@ type Command =
       readonly tables: ReadonlyArray<string> | undefined
       readonly user: string | null
     }
-  | { readonly type: 'cursor'; readonly workspace: string; readonly device: string; readonly behind: number }
+  | {
+      readonly type: 'cursor'
+      readonly workspace: string
+      readonly device: string
+      readonly behind: number
+      readonly user: string | null
+    }
   | { readonly type: 'gcLog' | 'gcTombstones'; readonly workspace: string; readonly retention: number }
   | { readonly type: 'tick'; readonly seconds: number }
 
@@ -97,6 +103,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       workspace,
       device: fc.constantFrom('d1', 'd2', 'd3'),
       behind,
+      user,
     }),
   },
   {
@@ -186,7 +193,14 @@ const answer = async (
     case 'snapshot':
       return snapshotPage(subject, command, tokens)
     case 'cursor':
-      return subject.updateCursor({ ...scope, deviceId: command.device, version: cursor })
+      return subject
+        .updateCursor({
+          ...scope,
+          caller: callerIn(command.workspace, command.user),
+          deviceId: command.device,
+          version: cursor,
+        })
+        .catch((error: unknown) => (error instanceof Refused ? error.status : Promise.reject(error)))
     case 'gcLog':
       return subject.gcChangeLog({ ...scope, retentionSeconds: command.retention })
     case 'gcTombstones':

@@ -13,6 +13,7 @@ import type { HostEvent } from '../../src/nuxt/host.js'
 import { type ServiceError, toHostError } from '../../src/nuxt/httpErrors.js'
 import { callerOf } from '../../src/nuxt/session.js'
 import {
+  DeviceForbidden,
   InvalidRequest,
   InvalidWorkspaceInput,
   QuotaExceeded,
@@ -81,8 +82,8 @@ const gatewayCalls = (
     ['push', () => gateway.push(event, { ...scope(), ops: [put()] })],
     ['pull', () => gateway.pull(event, { ...scope(), cursor: 0 })],
     ['updateCursor', () => gateway.updateCursor(event, { ...scope(), deviceId: 'd', version: 0 })],
-    ['gcTombstones', () => gateway.gcTombstones(event, { ...scope(), retentionSeconds: 1 })],
-    ['gcChangeLog', () => gateway.gcChangeLog(event, { ...scope(), retentionSeconds: 1 })],
+    ['gcTombstones', () => gateway.gcTombstones(event, { ...scope(), retentionSeconds: 3_600 })],
+    ['gcChangeLog', () => gateway.gcChangeLog(event, { ...scope(), retentionSeconds: 3_600 })],
     [
       'queryCanonicalStorage',
       () => gateway.queryCanonicalStorage(event, { ...scope(), kind: 'live_metadata' }),
@@ -115,6 +116,8 @@ const statusesFor = async (event: HostEvent | undefined) =>
     await Promise.all(gatewayCalls(event).map(async ([name, call]) => [name, await statusOf(call)])),
   ) as Record<string, number>
 
+const cursorOf = (deviceId: string) => ({ ...scope(), deviceId, version: 1 })
+
 const everywhere = (status: number) => ({
   push: status,
   pull: status,
@@ -132,10 +135,28 @@ describe('a call', () => {
     ['without an event', undefined],
     ['whose event has no context', {}],
     ['whose event has an undefined context', { context: undefined }],
-    ['whose context has no session', { context: { nitro: {}, __or3_session: { authenticated: false } } }],
   ])('%s is trusted', async (_which, event) => {
     expect(callerOf(event)).toBeUndefined()
     expect(await statusesFor(event)).toEqual(everywhere(200))
+  })
+
+  it.each<readonly [string, HostEvent]>([
+    ['has nothing', { context: {} }],
+    ['has no session', { context: { nitro: {}, __or3_session: { authenticated: false } } }],
+  ])('whose context %s is trusted, but for a cursor, which needs a session: 401', async (_which, event) => {
+    expect(callerOf(event)).toBeUndefined()
+    expect(await statusesFor(event)).toEqual({ ...everywhere(200), updateCursor: 401 })
+    expect(await statusOf(() => provider.syncGateway.updateCursor(undefined, cursorOf('d')))).toBe(200)
+  })
+
+  it('of another user about a device is refused with 403', async () => {
+    const report = (event: HostEvent | undefined) =>
+      statusOf(() => provider.syncGateway.updateCursor(event, cursorOf('tablet')))
+    expect(await report({})).toBe(200)
+    expect(await report(signedIn('u1', 'w1'))).toBe(200)
+    expect(await report(signedIn('u2', 'w1'))).toBe(403)
+    expect(await report(signedIn('u1', 'w1'))).toBe(200)
+    expect(await report(undefined)).toBe(200)
   })
 
   it('from a session of the same workspace goes through', async () => {
@@ -198,6 +219,7 @@ describe('typed errors', () => {
     [new ScopeForbidden({}), 403],
     [new QuotaExceeded({ quotaBytes: 1, usedBytes: 1, reservedBytes: 0 }), 413],
     ...UploadIntentReason.literals.map((reason) => [new UploadIntentConflict({ reason }), 409] as const),
+    [new DeviceForbidden({}), 403],
     [new InvalidWorkspaceInput({ field: 'name', detail: 'too long' }), 400],
     [new UserNotFound({}), 404],
     [new WorkspaceForbidden({ needs: ['owner'] }), 403],

@@ -8,6 +8,8 @@ import {
   FileReferences,
   FileReferencesLayer,
   IdGeneratorLayer,
+  Maintenance,
+  MaintenanceLayer,
   Memberships,
   MembershipsLayer,
   MemoryLayers,
@@ -31,13 +33,14 @@ const onSqlite = Layer.mergeAll(
   WorkspaceStoreLayer.layer,
   MembershipsLayer.layer,
   UpkeepLayer.layer,
+  MaintenanceLayer.layer,
 ).pipe(
   Layer.provide(DatabaseLayer.layer),
   Layer.provide(SchemaMigratorLayer.layer),
   Layer.provide(ProviderConfigLayer.layerOf({ dbPath: ':memory:' })),
 )
 
-const inMemory = Layer.mergeAll(MemoryLayers.syncGateway, MemoryLayers.workspaces)
+const inMemory = Layer.mergeAll(MemoryLayers.syncGateway, MemoryLayers.workspaces, MemoryLayers.maintenance)
 
 describe.each([
   ['sqlite', onSqlite],
@@ -59,6 +62,7 @@ describe.each([
         const query = { ...scope(workspaceId), limit: 1 } as const
         expect((yield* files.query({ ...query, kind: 'live_metadata' })).items).toHaveLength(1)
         expect((yield* files.query({ ...query, kind: 'active_reservations' })).items).toHaveLength(1)
+        expect(yield* (yield* Maintenance).state).toMatchObject({ enabled: false, state: 'idle' })
       }),
     )
   })

@@ -101,7 +101,7 @@ it('no statement holds what the services were given', async () => {
         yield* gateway.pull({ scope, caller, cursor: 0, tables: [table, given] })
         yield* gateway.snapshot({ scope, caller, pageSize: 1, tables: [table, given] })
       }
-      yield* gateway.updateCursor({ scope, deviceId: given, version: 5 })
+      yield* gateway.updateCursor({ scope, caller, deviceId: given, version: 5 })
       const intents = yield* UploadIntents
       const intent = { scope, caller, intentId: given, hash: given, mimeType: given, sizeBytes: 1 }
       yield* intents.reserve({ ...intent, expiresAt: 2e9, workspaceQuotaBytes: 5 })

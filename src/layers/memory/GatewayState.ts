@@ -29,6 +29,14 @@ export interface Tombstone extends Revision {
   readonly at: number
 }
 
+export interface DeviceCursor {
+  readonly version: number
+  /** When it was last reported; epoch seconds. */
+  readonly at: number
+  /** Whose device it is, once a user has reported it. */
+  readonly owner: string | undefined
+}
+
 export interface WorkspaceState {
   /** The high watermark. */
   version: number
@@ -41,7 +49,7 @@ export interface WorkspaceState {
   trimmed: Array<LogEntry>
   readonly rows: Map<string, Row>
   readonly tombstones: Map<string, Tombstone>
-  readonly cursors: Map<string, { version: number; at: number }>
+  readonly cursors: Map<string, DeviceCursor>
   /** Upload intents by id. */
   readonly intents: Map<string, StoredIntent>
 }

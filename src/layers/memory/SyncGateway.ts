@@ -21,7 +21,7 @@ import { wins } from '../../services/Revision.js'
 import { PageInProgress, startOf, type StoredRecord } from '../../services/snapshotPage.js'
 import type { RecordKey } from '../../services/snapshotToken.js'
 import type { SyncChange } from '../../services/SyncDomain.js'
-import { InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
+import { DeviceForbidden, InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
 import { OpAccepted, type OpOutcome, OpReplayed, SyncGateway } from '../../services/SyncGateway.js'
 import type { Verbs } from '../../services/telemetry.js'
 import { type Standing, supersededBy } from '../../services/Winner.js'
@@ -221,10 +221,13 @@ const make = Effect.gen(function* () {
 
     updateCursor: (request) =>
       Effect.gen(function* () {
-        const { workspaceId, deviceId, version } = yield* checkCursor(request)
+        const { workspaceId, userId, deviceId, version } = yield* checkCursor(request)
         const at = yield* epochSeconds
         const { cursors } = stateOf(workspaceId)
-        cursors.set(deviceId, { version: Math.max(version, cursors.get(deviceId)?.version ?? 0), at })
+        const known = cursors.get(deviceId)
+        const owner = known?.owner ?? userId
+        if (userId !== undefined && userId !== owner) return yield* new DeviceForbidden({})
+        cursors.set(deviceId, { version: Math.max(version, known?.version ?? 0), at, owner })
       }),
 
     gcChangeLog: (request) =>

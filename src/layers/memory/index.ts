@@ -27,6 +27,9 @@ export const syncGateway: Layer.Layer<SyncGateway | FileReferences | UploadInten
   [GatewayState.layer, Ids.layer],
 )
 
+/** The account of maintenance runs: only those that others tell of. */
+export { layer as maintenance } from './Maintenance.js'
+
 /** The store and the memberships, which share what they remember. */
 export const workspaces: Layer.Layer<WorkspaceStore | Memberships, never, IdGenerator> = Layer.provide(
   Layer.mergeAll(Store.layerWithState, Members.layer),

@@ -176,9 +176,10 @@ export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
   ],
   [
     // A device may claim whatever version it likes.
-    'a device cursor is of a valid device, at a version',
-    `SELECT workspace_id, device_id, last_seen_version FROM device_cursors
-     WHERE NOT (${ascii('device_id')} AND ${count('last_seen_version')})`,
+    'a device cursor is of a valid device, at a version, and of a user if anybody',
+    `SELECT workspace_id, device_id, last_seen_version, owner_user_id FROM device_cursors
+     WHERE NOT (${ascii('device_id')} AND ${count('last_seen_version')}
+       AND (owner_user_id IS NULL OR (typeof(owner_user_id) = 'text' AND owner_user_id <> '')))`,
   ],
   [
     'a live workspace with members has an owner',
