@@ -44,7 +44,10 @@ module.exports = {
       name: 'migrations-import-only-effect',
       severity: 'error',
       from: { path: '^migrations/' },
-      to: { pathNot: ['^migrations/', '^node_modules/effect/', '^node_modules/@effect/sql/'] },
+      to: {
+        pathNot: ['^migrations/', '^node_modules/effect/', '^node_modules/@effect/sql/', '^node:crypto$'],
+        dependencyTypesNot: ['core'],
+      },
     },
     {
       name: 'source-does-not-import-tests',

@@ -7,6 +7,7 @@ import init from './001_init.js'
 import syncTables from './002_sync_tables.js'
 import adoptLegacy from './003_adopt_legacy.js'
 import offsets from './004_offsets.js'
+import opIds from './005_op_ids.js'
 import files from './006_files.js'
 import deviceOwners from './007_device_owners.js'
 
@@ -15,6 +16,7 @@ export const migrations = {
   '002_sync_tables': syncTables,
   '003_adopt_legacy': adoptLegacy,
   '004_offsets': offsets,
+  '005_op_ids': opIds,
   '006_files': files,
   '007_device_owners': deviceOwners,
 } as const

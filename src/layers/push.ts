@@ -5,8 +5,8 @@
  * less for small ones, and a batch is by construction what its ops are one by one: each sees those before it.
  */
 import { Effect, Either } from 'effect'
-import { leapSize, rebasedClock, shownClock } from '../services/epochs.js'
-import { type CheckedOp, checkOp, isSameAsStands, sameContent } from '../services/opRules.js'
+import { leapSize, rebasedClock } from '../services/epochs.js'
+import { type CheckedOp, checkOp, isSameAsStands, isUuid, sameContent } from '../services/opRules.js'
 import { checkPush } from '../services/requests.js'
 import { InvalidOp, OpConflict, OpForbidden } from '../services/SyncErrors.js'
 import {
@@ -17,15 +17,15 @@ import {
   type PushRequest,
   type PushResult,
 } from '../services/SyncGateway.js'
-import { type Superseded, supersededBy } from '../services/Winner.js'
 import type { Connection } from './connection.js'
 import { contentHash } from './contentHash.js'
 import type { Database } from './Database.js'
 import { FileIndex } from './fileIndex.js'
-import { contentOf, type LogEntryRow, parsePayload } from './logEntry.js'
+import { contentOf, type LogEntryRow } from './logEntry.js'
 import type { News } from './news.js'
 import { type Position, positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
+import { Records, standingOp } from './records.js'
 import { epochSeconds, letOthersGo } from './time.js'
 
 type Checked = CheckedOp | InvalidOp | OpForbidden
@@ -72,32 +72,20 @@ const checkAll = (workspaceId: string, userId: string | undefined, ops: Readonly
   return slice
 }
 
-/** A record's row, as `pushSql.standing` gives it. */
-interface StandingRow {
-  readonly server_version: number
-  readonly data_json: string | null
-  readonly clock: number
-  readonly hlc: string
-  readonly op_id: string
-  readonly device_id: string
-  readonly deleted: 0 | 1
-  readonly deleted_at: number | null
-  readonly user_id: string | null
+interface RenamedRow {
+  readonly new_op_id: string
+  readonly table_name: string
+  readonly pk: string
 }
-
-/** The op that a row stands by, of the same record and revision as another. */
-const standingOp = (op: CheckedOp, row: StandingRow): CheckedOp => ({
-  ...op,
-  operation: row.deleted === 1 ? 'delete' : 'put',
-  payloadJson: row.data_json,
-  deviceId: row.device_id,
-})
 
 /** One batch in its transaction. Versions and clocks are those that are stored, but for what an outcome tells. */
 class Batch {
   private readonly position: Position
   private version: number
   private readonly floor: number
+  /** The id of the op at hand, as outcomes repeat it: an adopted op may have another one by now. */
+  private pushedAs = ''
+  private readonly records: Records
   /** While the workspace has no tombstone, a put need not look for one to remove. */
   private hasTombstones: boolean
   private readonly files: FileIndex
@@ -105,10 +93,11 @@ class Batch {
   constructor(
     private readonly connection: Connection,
     private readonly workspaceId: string,
-    private readonly userId: string | undefined,
+    userId: string | undefined,
     private readonly now: number,
   ) {
     this.position = positionOf(connection, workspaceId)
+    this.records = new Records(connection, workspaceId, userId, now, this.position.clockOffset)
     this.version = this.position.version - this.position.versionOffset
     this.floor = this.position.floor - this.position.versionOffset
     this.hasTombstones = connection.first(pushSql.hasTombstones, workspaceId) !== undefined
@@ -139,7 +128,21 @@ class Batch {
   }
 
   private pushOp(op: CheckedOp): OpOutcome {
-    return this.knownOutcome(op) ?? (this.mayTouch(op) ? this.accept(op) : new OpForbidden({ opId: op.opId }))
+    this.pushedAs = op.opId
+    const renamed = this.renamed(op)
+    const known = this.knownOutcome(op) ?? (renamed && this.knownOutcome({ ...op, opId: renamed.opId }))
+    if (known !== undefined) return known
+    if (!this.records.mayTouch(op)) return new OpForbidden({ opId: op.opId })
+    return this.accept(renamed?.isThisRecord === true ? { ...op, opId: renamed.opId } : op)
+  }
+
+  /** What migration 005 called an adopted op of this id, and whether it was an op of the same record. */
+  private renamed({ opId, tableName, pk }: CheckedOp) {
+    if (isUuid(opId)) return undefined
+    const rows = this.connection.all<RenamedRow>(pushSql.renamedOp, this.workspaceId, opId)
+    const own = rows.find((row) => row.table_name === tableName && row.pk === pk)
+    const row = own ?? rows[0]
+    return row && { opId: row.new_op_id, isThisRecord: own !== undefined }
   }
 
   /** The op with the clock it is stored under. No workspace has an offset of clocks without a base at least as high. */
@@ -161,7 +164,7 @@ class Batch {
     const logged = this.connection.first<LogEntryRow>(pushSql.loggedOp, this.workspaceId, opId)
     if (logged !== undefined) {
       const same = this.isSame(op, contentOf(opId, logged))
-      return same ? this.replay(op, logged.server_version) : this.conflict(op, logged.server_version)
+      return same ? this.replay(op, logged.server_version) : this.conflict(logged.server_version)
     }
     if (this.floor === 0) return undefined
     const trimmed = this.connection.first<{ server_version: number; content_hash: Buffer }>(
@@ -171,31 +174,22 @@ class Batch {
     )
     if (trimmed === undefined) return undefined
     const same = contentHash(op).equals(trimmed.content_hash)
-    return same ? this.replay(op, trimmed.server_version) : this.conflict(op, trimmed.server_version)
+    return same ? this.replay(op, trimmed.server_version) : this.conflict(trimmed.server_version)
   }
 
-  private conflict({ opId }: CheckedOp, version: number): OpConflict {
-    return new OpConflict({ opId, serverVersion: this.shown(version) })
+  private conflict(version: number): OpConflict {
+    return new OpConflict({ opId: this.pushedAs, serverVersion: this.shown(version) })
   }
 
   private replay(op: CheckedOp, version: number): OpReplayed {
-    const { opId } = op
+    const opId = this.pushedAs
     const serverVersion = this.shown(version)
-    const row = this.standing(op)
+    const row = this.records.standing(op)
     // A record that has an op has a row; without one there is nothing that could have won.
-    return row === undefined || row.op_id === opId
+    const stands = row === undefined || row.op_id === op.opId || row.op_id === this.renamed(op)?.opId
+    return stands
       ? new OpReplayed({ opId, serverVersion, applied: true })
-      : new OpReplayed({ opId, serverVersion, applied: false, ...this.superseding(row) })
-  }
-
-  private mayTouch({ tableName, pk }: CheckedOp): boolean {
-    if (tableName !== 'notifications' || this.userId === undefined) return true
-    const row = this.connection.first<{ user_id: string | null }>(
-      pushSql.notificationOwner,
-      this.workspaceId,
-      pk,
-    )
-    return (row?.user_id ?? this.userId) === this.userId
+      : new OpReplayed({ opId, serverVersion, applied: false, ...this.records.superseding(row) })
   }
 
   /** Takes the op as the next version: brings its row and tombstone in step, and logs it. */
@@ -203,13 +197,13 @@ class Batch {
     const { connection, workspaceId, now } = this
     const { opId, tableName, operation, pk, payloadJson, clock, hlc, deviceId } = op
     const version = this.version + 1
-    const { wasExisting, applied } = this.materialize(op, version)
-    const row = applied ? undefined : this.standing(op)!
+    const { wasExisting, applied } = this.records.materialize(op, version)
+    const row = applied ? undefined : this.records.standing(op)!
     // Forgotten since, but the record stands by it.
     if (row !== undefined && row.clock === clock && row.hlc === hlc && row.op_id === opId) {
       return isSameAsStands(op, standingOp(op, row))
         ? this.replay(op, row.server_version)
-        : this.conflict(op, row.server_version)
+        : this.conflict(row.server_version)
     }
     this.version = version
     connection.run(
@@ -226,63 +220,13 @@ class Batch {
       opId,
       now,
     )
-    const accepted = { opId, serverVersion: this.shown(version), wasExisting }
-    if (row !== undefined) return new OpAccepted({ ...accepted, applied, ...this.superseding(row) })
+    const accepted = { opId: this.pushedAs, serverVersion: this.shown(version), wasExisting }
+    if (row !== undefined) return new OpAccepted({ ...accepted, applied, ...this.records.superseding(row) })
     this.files.follow(op)
     if (operation === 'delete') {
       connection.run(pushSql.bury, workspaceId, tableName, pk, clock, hlc, opId, version, now)
       this.hasTombstones = true
     } else if (this.hasTombstones) connection.run(pushSql.revive, workspaceId, tableName, pk)
     return new OpAccepted({ ...accepted, applied })
-  }
-
-  /**
-   * Lets the op take its record, unless that has a greater revision. Clients count a record's revisions from 1, so that one of
-   * the two statements is usually enough.
-   */
-  private materialize(op: CheckedOp, version: number): Record<'wasExisting' | 'applied', boolean> {
-    if (op.clock <= 1 && this.insertRow(op, version)) return { wasExisting: false, applied: true }
-    if (this.replaceRow(op, version)) return { wasExisting: true, applied: true }
-    if (op.clock > 1 && this.insertRow(op, version)) return { wasExisting: false, applied: true }
-    return { wasExisting: true, applied: false }
-  }
-
-  private ownerBy({ operation, owner }: CheckedOp): string | null {
-    return operation === 'delete' ? (this.userId ?? null) : owner
-  }
-
-  private insertRow(op: CheckedOp, version: number): boolean {
-    const { tableName, operation, pk, payloadJson, clock, hlc, opId, deviceId } = op
-    const isDelete = operation === 'delete' ? 1 : 0
-    const { workspaceId, now } = this
-    const row = [workspaceId, pk, payloadJson, clock, hlc, opId, deviceId, version, isDelete, now, now]
-    if (tableName === 'notifications') row.push(this.ownerBy(op))
-    return this.connection.run(pushSql.insertRow[tableName], ...row) > 0
-  }
-
-  private replaceRow(op: CheckedOp, version: number): boolean {
-    const { tableName, operation, pk, payloadJson, clock, hlc, opId, deviceId } = op
-    const isDelete = operation === 'delete' ? 1 : 0
-    const row = [payloadJson, clock, hlc, opId, deviceId, version, isDelete, this.now]
-    if (tableName === 'notifications') row.push(isDelete, this.ownerBy(op))
-    row.push(this.workspaceId, pk, clock, hlc, opId)
-    return this.connection.run(pushSql.replaceRow[tableName], ...row) > 0
-  }
-
-  private standing({ tableName, pk }: CheckedOp): StandingRow | undefined {
-    return this.connection.first<StandingRow>(pushSql.standing[tableName], this.workspaceId, pk)
-  }
-
-  private superseding(row: StandingRow): Superseded {
-    const { hlc, op_id: opId, data_json: json } = row
-    const clock = shownClock(row.clock, this.position.clockOffset)
-    const payload = json === null ? undefined : parsePayload(json)
-    const standing = {
-      revision: { clock, hlc, opId },
-      deletedAt: row.deleted_at,
-      payload,
-      owner: row.user_id,
-    }
-    return supersededBy(standing, this.userId)
   }
 }

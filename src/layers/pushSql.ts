@@ -21,6 +21,9 @@ export const pushSql = {
 
   trimmedOp: `SELECT server_version, content_hash FROM trimmed_ops WHERE workspace_id = ? AND op_id = ?`,
 
+  /** What migration 005 called the op of an id; rows of several records may have had the same. */
+  renamedOp: `SELECT new_op_id, table_name, pk FROM renamed_ops WHERE workspace_id = ? AND op_id = ?`,
+
   notificationOwner: `SELECT user_id FROM s_notifications WHERE workspace_id = ? AND pk = ?`,
 
   log: `

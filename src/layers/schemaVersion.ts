@@ -67,6 +67,7 @@ export const requiredTables: ReadonlyArray<string> = [
   'server_version_counter',
   'change_log',
   'trimmed_ops',
+  'renamed_ops',
   'device_cursors',
   'tombstones',
   'file_references',

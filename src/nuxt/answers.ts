@@ -1,12 +1,13 @@
 /**
  * The services' answers as hosts of mid-2026 check them, and those of early 2026 read them.
  */
+import { isUuid } from '../services/opRules.js'
 import type { PendingOp, SyncChange } from '../services/SyncDomain.js'
 import type { PullPage, PushResult } from '../services/SyncGateway.js'
 import type { Winner } from '../services/Winner.js'
 import type { HostPullAnswer, HostPushAnswer, HostPushResult } from './host.js'
 import { toPushResult } from './httpErrors.js'
-import { isUuid, servedOpId } from './opIds.js'
+import { servedOpId } from './opIds.js'
 
 /** A device id that is nothing but spaces would fail a host's check, and with it the page. */
 const servedDeviceId = (deviceId: string) => (deviceId.trim() === '' ? 'unknown' : deviceId)

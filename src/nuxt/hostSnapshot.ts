@@ -1,7 +1,8 @@
 /**
  * The part of the later host's gateway contract by which a fresh device begins: `snapshot-v1`.
  */
-import { isUuid, servedOpId } from './opIds.js'
+import { isUuid } from '../services/opRules.js'
+import { servedOpId } from './opIds.js'
 import type { SnapshotItem } from '../services/SyncDomain.js'
 import type { SnapshotPage } from '../services/SyncGateway.js'
 import type { HostEvent } from './host.js'

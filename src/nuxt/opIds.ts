@@ -4,12 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { leapSize } from '../services/epochs.js'
+import { isUuid } from '../services/opRules.js'
 import type { Stamp } from '../services/SyncDomain.js'
-
-/** Of the versions that are in use; the narrowest rule that a check may have. */
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
-
-export const isUuid = (id: string): boolean => id.length === 36 && uuid.test(id)
 
 /** The 128 bits of a hash as a UUID of version 8, which is for whoever makes their own. */
 const asUuid = (hex: string) => {

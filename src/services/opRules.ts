@@ -36,6 +36,11 @@ export const isStorableId = (value: unknown, maxLength: number = limits.idLength
 export const isAsciiId = (value: unknown, maxLength: number = limits.idLength): value is string =>
   typeof value === 'string' && value.length <= maxLength && printableAscii.test(value)
 
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
+
+/** Whether a host of mid-2026 takes the op id; of the versions that are in use, which is the narrowest rule a check may have. */
+export const isUuid = (id: string): boolean => id.length === 36 && uuid.test(id)
+
 export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0
 

@@ -9,8 +9,8 @@ import { invariants } from '../../src/layers/operating/invariants.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { makeLargeLegacy, makeLegacy } from '../support/adoption.js'
 import { damageIndex, makeCommand, makeWorkspace, newestMigration } from '../support/command.js'
-import { del, put, scope } from '../support/ops.js'
 import { syncedTables } from '../../src/services/index.js'
+import { del, put, scope, opId } from '../support/ops.js'
 import { putWhole } from '../support/records.js'
 
 const { folder, run, pushTo } = makeCommand()
@@ -119,7 +119,7 @@ const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: stri
     ],
     [
       'an entry missing within the log',
-      `DROP TRIGGER change_log_keeps_what_pulls_need; DELETE FROM change_log WHERE op_id = 'new3'`,
+      `DROP TRIGGER change_log_keeps_what_pulls_need; DELETE FROM change_log WHERE op_id = '${opId('new3')}'`,
       'the log is without gap from above the floor up to the high watermark',
     ],
     [
@@ -139,22 +139,22 @@ const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: stri
     ],
     [
       'a payload in the log that is no JSON',
-      `UPDATE change_log SET payload_json = '{' WHERE op_id = 'k'`,
+      `UPDATE change_log SET payload_json = '{' WHERE op_id = '${opId('k')}'`,
       'a log entry is a valid op, and a put has a payload',
     ],
     [
       'a put without payload',
-      `UPDATE change_log SET payload_json = NULL WHERE op_id = 'loser'`,
+      `UPDATE change_log SET payload_json = NULL WHERE op_id = '${opId('loser')}'`,
       'a log entry is a valid op, and a put has a payload',
     ],
     [
       'an entry of an unknown table',
-      `UPDATE change_log SET table_name = 'users' WHERE op_id = 'loser'`,
+      `UPDATE change_log SET table_name = 'users' WHERE op_id = '${opId('loser')}'`,
       'a log entry is a valid op, and a put has a payload',
     ],
     [
       'a stamp that compares unlike here and there',
-      `UPDATE change_log SET hlc = 'é' WHERE op_id = 'loser'`,
+      `UPDATE change_log SET hlc = 'é' WHERE op_id = '${opId('loser')}'`,
       'a log entry is a valid op, and a put has a payload',
     ],
     [
@@ -229,13 +229,24 @@ const damages: ReadonlyArray<readonly [what: string, harm: string | ((path: stri
     ],
     [
       'a trimmed op that is in the log',
-      `UPDATE trimmed_ops SET op_id = 'new3' WHERE op_id = 'old3'`,
+      `UPDATE trimmed_ops SET op_id = '${opId('new3')}' WHERE op_id = '${opId('old3')}'`,
       'a trimmed op lies below the floor and is not in the log',
     ],
     [
       'a trimmed op above the floor',
-      `UPDATE trimmed_ops SET server_version = 12 WHERE op_id = 'old3'`,
+      `UPDATE trimmed_ops SET server_version = 12 WHERE op_id = '${opId('old3')}'`,
       'a trimmed op lies below the floor and is not in the log',
+    ],
+    [
+      'a renamed op without a UUID',
+      `INSERT INTO renamed_ops VALUES ('w1', 'old', 'messages', 'm1', 'new')`,
+      'an adopted op that was renamed has a UUID of its own, and had none',
+    ],
+    [
+      'two renamed ops with one UUID',
+      `INSERT INTO renamed_ops SELECT 'w1', value, 'messages', value, '0000000a-0000-8000-8000-000000000000'
+       FROM json_each('["a","b"]')`,
+      'an adopted op that was renamed has a UUID of its own, and had none',
     ],
     [
       'a cursor that is no version',

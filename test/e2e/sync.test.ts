@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { builtHost } from '../support/builtHost.js'
 import { type Device, signIn } from '../support/httpDevice.js'
-import { del, hlc, put } from '../support/ops.js'
+import { del, hlc, put, opId } from '../support/ops.js'
 import { killServers, type Server, startServer } from '../support/server.js'
 
 describe('the built host', () => {
@@ -48,6 +48,16 @@ describe('the built host', () => {
     payload: { id: 'm1', index: 3, order_key: 'a0', data: { text: 'naïve ☃ 🐘', nothing: null } },
   })
 
+  const replay = {
+    opId: opId('op-message'),
+    success: true,
+    serverVersion: 2,
+    replayed: true,
+    applied: true,
+    wasExisting: true,
+  }
+  const complete = { oldestRetainedVersion: 0, requiresSnapshot: false }
+
   it('signs two devices in as one user with one workspace', async () => {
     expect(laptop.session).toMatchObject({ authenticated: true, role: 'owner' })
     expect(phone.session).toEqual(laptop.session)
@@ -57,8 +67,8 @@ describe('the built host', () => {
   it('hands what one device pushes to the other, untouched and in order', async () => {
     expect((await laptop.push(thread, message)).body).toEqual({
       results: [
-        { opId: 'op-thread', success: true, serverVersion: 1, applied: true },
-        { opId: 'op-message', success: true, serverVersion: 2, applied: true },
+        { opId: opId('op-thread'), success: true, serverVersion: 1, applied: true, wasExisting: false },
+        { opId: opId('op-message'), success: true, serverVersion: 2, applied: true, wasExisting: false },
       ],
       serverVersion: 2,
     })
@@ -72,36 +82,49 @@ describe('the built host', () => {
     })
     expect(await phone.pull()).toEqual({
       status: 200,
-      body: { changes: [change(thread, 1), change(message, 2)], nextCursor: 2, hasMore: false },
+      body: { changes: [change(thread, 1), change(message, 2)], nextCursor: 2, hasMore: false, ...complete },
     })
     expect((await phone.pull(0, 1)).body).toEqual({
       changes: [change(thread, 1)],
       nextCursor: 1,
       hasMore: true,
+      ...complete,
     })
     expect((await phone.pull(1, 1)).body).toEqual({
       changes: [change(message, 2)],
       nextCursor: 2,
       hasMore: false,
+      ...complete,
     })
   })
 
   it('takes an op that comes again for the same one, and for a conflict when its content differs', async () => {
     const other = { ...message, payload: { id: 'm1', data: 'something else' } }
-    expect((await laptop.push(message, other)).body).toEqual({
-      results: [
-        { opId: 'op-message', success: true, serverVersion: 2 },
-        { opId: 'op-message', success: false, errorCode: 'CONFLICT', error: expect.any(String) as string },
-      ],
-      serverVersion: 2,
+    expect((await laptop.push(message)).body).toEqual({ results: [replay], serverVersion: 2 })
+    expect((await laptop.push(other)).body).toMatchObject({
+      results: [{ opId: opId('op-message'), success: false, errorCode: 'CONFLICT' }],
     })
+    // One result per op id: the first stands.
+    expect((await laptop.push(message, other)).body).toEqual({ results: [replay], serverVersion: 2 })
   })
 
   it('tells the loser of a race what won', async () => {
     const stale = put({ id: 'op-stale', pk: 'm1', device: 'phone', clock: 1, hlc: hlc(9) })
     expect((await phone.push(stale)).body).toEqual({
       results: [
-        { opId: 'op-stale', success: true, serverVersion: 3, applied: false, payload: message.payload },
+        {
+          opId: opId('op-stale'),
+          success: true,
+          serverVersion: 3,
+          applied: false,
+          wasExisting: true,
+          payload: message.payload,
+          winner: {
+            kind: 'put',
+            payload: message.payload,
+            revision: { clock: 2, hlc: message.stamp.hlc, opId: message.stamp.opId },
+          },
+        },
       ],
       serverVersion: 3,
     })
@@ -114,8 +137,8 @@ describe('the built host', () => {
     )
     expect(status).toBe(200)
     expect(body.results).toMatchObject([
-      { opId: 'op-unknown', success: false, errorCode: 'VALIDATION_ERROR' },
-      { opId: 'op-kv', success: true, serverVersion: 4 },
+      { opId: opId('op-unknown'), success: false, errorCode: 'VALIDATION_ERROR' },
+      { opId: opId('op-kv'), success: true, serverVersion: 4 },
     ])
   })
 
@@ -147,8 +170,8 @@ describe('the built host', () => {
     await boot()
     expect(laptop.session).toEqual(userBefore)
     expect(await laptop.pull()).toEqual(before)
-    expect((await phone.push(message)).body.results).toEqual([
-      { opId: 'op-message', success: true, serverVersion: 2 },
+    expect((await phone.push(message)).body.results).toMatchObject([
+      { opId: opId('op-message'), success: true, serverVersion: 2, replayed: true, applied: false },
     ])
     expect((await phone.push(put({ id: 'op-next', pk: 'm2' }))).body.serverVersion).toBe(6)
   })

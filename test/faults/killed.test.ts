@@ -46,12 +46,15 @@ const script = `
     ...(n % 7 === 0 ? {} : { payload: { text: 'op-' + n } }),
     stamp: { opId: 'op-' + n, clock: n % 11, hlc: String((n * 31) % 1000), deviceId: 'd' },
   })
+  const now = Date.now
+  let passed = 0
+  Date.now = () => now() + passed
   const { syncGateway } = openProvider({ env: { OR3_SQLITE_DB_PATH: file, OR3_SQLITE_PRAGMA_JOURNAL_MODE: mode } })
   const push = async (first, last) => {
     say('push ' + JSON.stringify([first, last]))
     const ops = Array.from({ length: last - first }, (_, index) => op(first + index))
     const { results } = await syncGateway.push(undefined, { scope: { workspaceId: 'w1' }, ops })
-    say('done ' + JSON.stringify([first, last, results.map((r) => [r.serverVersion, r.success && r.applied === undefined])]))
+    say('done ' + JSON.stringify([first, last, results.map((r) => [r.serverVersion, r.success && r.replayed === true])]))
   }
   // Each trimming is an hour after the last one, whichever process made that.
   const machineNow = Date.now
@@ -59,6 +62,8 @@ const script = `
     Date.now = () => machineNow() + n * 3_601_000
     const scope = { workspaceId: 'trimmed' }
     const { serverVersion } = await syncGateway.push(undefined, { scope, ops: Array.from({ length: 40 }, (_, i) => op(n + i)) })
+    // All that was pushed so far is older than the shortest window of an adapter.
+    passed += 2 * 3_600_000
     await syncGateway.updateCursor(undefined, { scope, deviceId: 'd', version: serverVersion })
     await syncGateway.gcChangeLog(undefined, { scope, retentionSeconds: 3_600 })
   }

@@ -6,7 +6,7 @@
  */
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { allRows, brokenRules, inspect, makeLegacy, opened, query } from '../support/adoption.js'
+import { allRows, brokenRules, inspect, formerQuery, makeLegacy, opened, query } from '../support/adoption.js'
 import { foreignTables, legacyTime } from '../support/legacyDatabase.js'
 import { leftovers } from '../support/legacyLeftovers.js'
 import { del, hlc, put, scope } from '../support/ops.js'
@@ -207,7 +207,7 @@ describe.each(shapes)('a database of version %i with every leftover', (shape) =>
   })
 
   it('keeps every op of the log in order, and every cursor', () => {
-    const after = query<{ op_id: string; server_version: number }>(
+    const after = formerQuery<{ op_id: string; server_version: number }>(
       path,
       'SELECT * FROM change_log ORDER BY workspace_id, server_version',
     )

@@ -206,7 +206,7 @@ describe('the earlier package', () => {
       expect(Object.keys(device.live())).toHaveLength(20)
       const { verdicts } = await subject.push({
         ...scope(),
-        ops: [put({ id: 'op-18', pk: 'p18', payload: { n: 18 }, hlc: 'a', device: 'd1' })],
+        ops: [put({ odd: 'op-18', pk: 'p18', payload: { n: 18 }, hlc: 'a', device: 'd1' })],
       })
       expect(verdicts).toMatchObject([{ kind: 'replay' }])
     })
@@ -312,7 +312,7 @@ describe('a file that 0.1 adopted', () => {
       }
       const { verdicts } = await subject.push({
         ...scope(),
-        ops: [put({ id: 'op-3', pk: 'p3', payload: { n: 3 }, hlc: 'a', device: 'd1' })],
+        ops: [put({ odd: 'op-3', pk: 'p3', payload: { n: 3 }, hlc: 'a', device: 'd1' })],
       })
       expect(verdicts).toMatchObject([{ kind: 'replay' }])
     })

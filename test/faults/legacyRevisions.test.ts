@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { brokenRules, makeLegacy, opened, query } from '../support/adoption.js'
+import { brokenRules, formerQuery, makeLegacy, opened, query } from '../support/adoption.js'
 import { type LegacyDatabase, legacyTime, type Shape } from '../support/legacyDatabase.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
 import { temporaryFolder } from '../support/subjects.js'
@@ -32,18 +32,18 @@ const adopt = async (shape: Shape, fill: (legacy: LegacyDatabase) => void) => {
   const path = makeLegacy(join(folder, `revisions-${++files}.db`), shape, fill)
   await opened(path, () => {})
   expect(brokenRules(path)).toEqual({})
-  const rows = query<Row>(path, 'SELECT * FROM s_messages ORDER BY pk')
+  const rows = formerQuery<Row>(path, 'SELECT * FROM s_messages ORDER BY pk')
   return {
     path,
     rows: Object.fromEntries(rows.map((row) => [row.pk, row])),
-    log: query<{
+    log: formerQuery<{
       server_version: number
       pk: string
       op_id: string
       hlc: string
       payload_json: string | null
     }>(path, 'SELECT * FROM change_log ORDER BY workspace_id, server_version'),
-    tombstones: query(path, 'SELECT * FROM tombstones ORDER BY table_name, pk'),
+    tombstones: formerQuery(path, 'SELECT * FROM tombstones ORDER BY table_name, pk'),
     counter: query(path, `SELECT value, trimmed_version AS floor FROM server_version_counter`)[0],
   }
 }

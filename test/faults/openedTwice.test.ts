@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { openProvider } from '../../src/nuxt/adapters.js'
-import { put, scope } from '../support/ops.js'
+import { put, scope, opId } from '../support/ops.js'
 import { temporaryFolder } from '../support/subjects.js'
 
 /** The kernel's list of this process's file locks; elsewhere than on Linux nobody can tell. */
@@ -33,7 +33,7 @@ it('keeps its locks, and all that was acknowledged', async () => {
   await first.close()
   const again = openProvider({ env })
   const { changes } = await again.syncGateway.pull({}, { ...scope(), cursor: 0 })
-  expect(changes.map(({ stamp }) => stamp.opId)).toEqual(['a', 'b', 'c'])
+  expect(changes.map(({ stamp }) => stamp.opId)).toEqual(['a', 'b', 'c'].map(opId))
   await again.close()
   remove()
 })

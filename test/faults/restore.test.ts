@@ -7,7 +7,7 @@ import Sqlite from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { wins } from '../../src/services/Revision.js'
 import { downgrade } from '../support/earlierRelease.js'
-import { put, scope } from '../support/ops.js'
+import { put, scope, opId } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
 import { type Subject, subjectOnFile, temporaryFolder } from '../support/subjects.js'
@@ -273,8 +273,8 @@ describe('after the restore of an older backup', () => {
       .subject()
       .push({ ...scope(), ops: [old, put({ pk: 'a', id: 'edit', clock: 4, payload: { n: 3 } })] })
     expect(verdicts).toEqual([
-      { kind: 'replay', opId: 'old', version: 1 },
-      { kind: 'applied', opId: 'edit', version: epoch + 3 },
+      { kind: 'replay', opId: opId('old'), version: 1 },
+      { kind: 'applied', opId: opId('edit'), version: epoch + 3 },
     ])
     const before = await live(0)
     expect(before.rows.get('messages/a')).toMatchObject({ clock: epoch + 4, payload: { n: 3 } })

@@ -26,8 +26,8 @@ import { suite } from '../support/suite.js'
 beforeEach(() => console.log(`TEST_SEED=${loadSeed}`))
 
 /** An op id is known for two windows, so the load takes a little less time than that. */
-const retentionSeconds = 50
-const loadSeconds = 95
+const retentionSeconds = 50 * 72
+const loadSeconds = 95 * 72
 const start = 1_700_000_000_000
 const batches = 25
 
@@ -168,8 +168,8 @@ describe.each(['WAL', 'DELETE'])(`four processes on one file (journal mode %s)`,
     const push = async (batches) => {
       for (const ops of batches) {
         const { results } = await syncGateway.push({}, { scope, ops })
-        for (const { opId, success, serverVersion, applied, errorCode } of results) {
-          const kind = !success ? errorCode : applied === undefined ? 'replay' : applied ? 'applied' : 'superseded'
+        for (const { opId, success, serverVersion, replayed, applied, errorCode } of results) {
+          const kind = !success ? errorCode : replayed ? 'replay' : applied ? 'applied' : 'superseded'
           answers.push({ opId, kind, version: serverVersion })
         }
         await turn()

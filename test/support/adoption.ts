@@ -19,6 +19,22 @@ export const inspect = <A>(path: string, body: (database: Sqlite.Database) => A)
 export const query = <Row = Record<string, unknown>>(path: string, sql: string): Array<Row> =>
   inspect(path, (database) => database.prepare(sql).all() as Array<Row>)
 
+/** Rows of a query as they were before migration 005 gave them UUIDs, so that a test can say which op is meant. */
+export const formerly = <Row extends object>(path: string, rows: ReadonlyArray<Row>): Array<Row> => {
+  const renamed = query<{ op_id: string; new_op_id: string }>(
+    path,
+    'SELECT op_id, new_op_id FROM renamed_ops',
+  )
+  const former = new Map(renamed.map(({ op_id, new_op_id }) => [new_op_id, op_id]))
+  return rows.map((row) =>
+    'op_id' in row ? { ...row, op_id: former.get(String(row.op_id)) ?? row.op_id } : row,
+  )
+}
+
+/** The same of a query. */
+export const formerQuery = <Row extends object>(path: string, sql: string): Array<Row> =>
+  formerly(path, query<Row>(path, sql))
+
 /** Makes a legacy database and leaves it closed. */
 export const makeLegacy = (path: string, shape: Shape, fill: (legacy: LegacyDatabase) => void): string => {
   const legacy = new LegacyDatabase(path, shape)

@@ -2,6 +2,7 @@
  * A signed-in device that speaks HTTP with the host, as OR3 Chat's client does.
  */
 import type { PendingOp, SyncChange } from '../../src/services/index.js'
+import { checkPullAnswer, checkPushAnswer } from '../../src/nuxt/hostChecks.js'
 import type { HostPushResult } from '../../src/nuxt/host.js'
 
 export interface Answer<A = unknown> {
@@ -74,7 +75,15 @@ export const signIn = async (url: string, name: string): Promise<Device> => {
   return {
     session: body.session,
     call,
-    push: (...ops) => call('POST', '/api/sync/push', { scope, ops: ops.map(pending) }),
-    pull: (cursor = 0, limit = 100) => call('POST', '/api/sync/pull', { scope, cursor, limit }),
+    push: async (...ops) => {
+      const answer = await call<PushAnswer>('POST', '/api/sync/push', { scope, ops: ops.map(pending) })
+      if (answer.status === 200) checkPushAnswer({ ops }, answer.body)
+      return answer
+    },
+    pull: async (cursor = 0, limit = 100) => {
+      const answer = await call<PullAnswer>('POST', '/api/sync/pull', { scope, cursor, limit })
+      if (answer.status === 200) checkPullAnswer({ cursor }, answer.body)
+      return answer
+    },
   }
 }

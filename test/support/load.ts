@@ -5,7 +5,7 @@
  */
 import { expect } from 'vitest'
 import type { PendingOp, SyncChange } from '../../src/services/index.js'
-import { del, hlc, put } from './ops.js'
+import { del, hlc, opId, put } from './ops.js'
 
 /** A small generator with a seed (mulberry32): a load is too long to be shrunk, but can be repeated. */
 export type Random = (below: number) => number
@@ -44,8 +44,8 @@ export const batchesOf = (random: Random, client: string, count: number, sharedI
   return Array.from({ length: count }, () =>
     Array.from({ length: 1 + random(12) }, () => {
       const kind = random(10)
-      if (kind < 3) return `shared-${random(sharedIds)}`
-      return kind === 3 && own > 0 ? `${client}-${random(own)}` : `${client}-${own++}`
+      if (kind < 3) return opId(`shared-${random(sharedIds)}`)
+      return opId(kind === 3 && own > 0 ? `${client}-${random(own)}` : `${client}-${own++}`)
     }),
   )
 }

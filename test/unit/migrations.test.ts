@@ -34,9 +34,9 @@ const specifiedTables = [
   ...['server_version_counter', 'change_log', 'device_cursors', 'tombstones'],
   ...['threads', 'messages', 'projects', 'posts', 'kv', 'file_meta', 'notifications'].map((t) => `s_${t}`),
 ]
-/** Beyond the specification: what trimming needs, what is asked about files, and the migrator's own. */
+/** Beyond the specification: what trimming needs, what adoption renamed, what is asked about files, and the migrator's own. */
 const ownTables = [
-  'trimmed_ops',
+  ...['trimmed_ops', 'renamed_ops'],
   ...['file_references', 'file_records', 'file_usage', 'upload_reservations'],
   'effect_sql_migrations',
 ]

@@ -158,7 +158,9 @@ describe('the plugin registers', () => {
     expect(await store.getWorkspaceRole({ userId, workspaceId })).toBe('owner')
     const op = put()
     const { results } = await gateway.push({}, { ...scope(workspaceId), ops: [op] })
-    expect(results).toEqual([{ opId: op.stamp.opId, success: true, serverVersion: 1, applied: true }])
+    expect(results).toEqual([
+      { opId: op.stamp.opId, success: true, serverVersion: 1, applied: true, wasExisting: false },
+    ])
     const { changes } = await gateway.pull({}, { ...scope(workspaceId), cursor: 0 })
     expect(changes.map(({ stamp }) => stamp)).toEqual([op.stamp])
     await close()

@@ -50,6 +50,10 @@ const ascii = (column: string, maxLength: number = limits.idLength) =>
   `(typeof(${column}) = 'text' AND octet_length(${column}) BETWEEN 1 AND ${maxLength} AND ${column} NOT GLOB '*[^ -~]*')`
 const stamp = `${ascii('op_id')} AND ${ascii('hlc', limits.hlcLength)} AND ${ascii('device_id')} AND ${count('clock')}`
 
+const hex = (times: number) => '[0-9A-Fa-f]'.repeat(times)
+/** As hosts check them, for GLOB. */
+const uuid = `${hex(8)}-${hex(4)}-[1-8]${hex(3)}-[89ABab]${hex(3)}-${hex(12)}`
+
 const withoutCounter = (table: string) =>
   `SELECT '${table}' AS "in", workspace_id FROM (SELECT DISTINCT workspace_id FROM ${table})
    WHERE workspace_id NOT IN (SELECT workspace_id FROM server_version_counter)`
@@ -173,6 +177,13 @@ export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
        JOIN server_version_counter AS c ON c.workspace_id = t.workspace_id
      WHERE NOT (${count('t.server_version')} AND t.server_version <= c.trimmed_version AND length(t.content_hash) = 16)
        OR EXISTS (SELECT 1 FROM change_log AS l WHERE l.workspace_id = t.workspace_id AND l.op_id = t.op_id)`,
+  ],
+  [
+    'an adopted op that was renamed has a UUID of its own, and had none',
+    `SELECT workspace_id, op_id, new_op_id FROM renamed_ops
+     WHERE op_id GLOB '${uuid}' OR new_op_id NOT GLOB '${uuid}'
+     UNION ALL
+     SELECT workspace_id, op_id, new_op_id FROM renamed_ops GROUP BY workspace_id, new_op_id HAVING count(*) > 1`,
   ],
   [
     // A device may claim whatever version it likes.
