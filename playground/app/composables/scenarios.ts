@@ -149,6 +149,8 @@ export const useScenarios = ({ laptop, phone, tablet, journal, push, collect }: 
       running.value = id
       try {
         await work()
+        // It has no part in most of them, and hears of all.
+        if (others().includes(tablet)) await tablet.pull()
       } catch (error) {
         journal.step(`The scenario ended early: ${messageOf(error)}.`)
       } finally {
