@@ -15,6 +15,7 @@ import {
 import type { CheckedOp } from '../services/opRules.js'
 import type { Connection } from './connection.js'
 
+/** @readByTests of the query plans. */
 export const fileIndexSql = {
   hasReferences: `SELECT 1 FROM file_references WHERE workspace_id = ? LIMIT 1`,
 

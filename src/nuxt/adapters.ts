@@ -176,7 +176,7 @@ type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
 const syncGateway = (
   gateway: SyncGateway['Type'],
   run: Run,
-): Omit<SyncGatewayAdapter, keyof MaintenanceAdapter | keyof HostFiles> => {
+): Omit<SyncGatewayAdapter, keyof MaintenanceAdapter | keyof HostFiles<HostEvent>> => {
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
   const call = <A>(event: HostEvent | undefined, input: A, callerIn = callerOf) => {
     const caller = callerIn(event)

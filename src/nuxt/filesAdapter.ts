@@ -24,7 +24,7 @@ export const filesAdapter = (
   files: FileReferences['Type'],
   intents: UploadIntents['Type'],
   run: Run,
-): HostFiles => {
+): HostFiles<HostEvent> => {
   const call = <A extends object>(event: HostEvent | undefined, input: A) => {
     const caller = callerOf(event)
     return { ...readable(() => ({ ...input })), caller }

@@ -2,7 +2,6 @@
  * The host's contract about files, as types: its file providers keep the bytes, and ask the sync gateway which are alive.
  */
 import type { StorageItem, StorageKind } from '../services/FileReferences.js'
-import type { HostEvent } from './host.js'
 
 /** A file that is being uploaded, in the workspace of the session, if the event has one: else 403. */
 interface UploadedFile {
@@ -19,13 +18,13 @@ interface UploadedFile {
 }
 
 /** What the gateway knows about files. Rejects as its other methods do. */
-export interface HostFiles {
+export interface HostFiles<Event> {
   /**
    * A page of the files that are known, of who refers to them, or of room that is reserved. 400 for a cursor of another kind or
    * hash.
    */
   queryCanonicalStorage(
-    event: HostEvent | undefined,
+    event: Event | undefined,
     input: {
       readonly scope: { readonly workspaceId: string; readonly projectId?: string | undefined }
       readonly kind: StorageKind
@@ -48,7 +47,7 @@ export interface HostFiles {
    * another upload.
    */
   reserveUploadIntent(
-    event: HostEvent | undefined,
+    event: Event | undefined,
     input: UploadedFile & {
       /** Epoch seconds, later than now. */
       readonly expiresAt: number
@@ -58,7 +57,7 @@ export interface HostFiles {
   ): Promise<void>
   /** Ends an active intent of just this file, once. 409 otherwise. */
   consumeUploadIntent(
-    event: HostEvent | undefined,
+    event: Event | undefined,
     input: UploadedFile & {
       /** 1..1,024 characters. */
       readonly storageId: string
@@ -66,7 +65,7 @@ export interface HostFiles {
   ): Promise<void>
   /** Ends an active intent. 409 when it is not active. */
   cancelUploadIntent(
-    event: HostEvent | undefined,
+    event: Event | undefined,
     input: Pick<UploadedFile, 'workspaceId' | 'intentId'>,
   ): Promise<void>
 }

@@ -21,6 +21,7 @@ export type StorageKind = (typeof storageKinds)[number]
 
 /** A live `file_meta` record. */
 export interface FileMetadata {
+  /** A live record. */
   readonly kind: 'metadata'
   /** The record's key, normalised. */
   readonly hash: string
@@ -40,6 +41,7 @@ export interface FileMetadata {
 
 /** A deleted `file_meta` record. It tells what the delete's payload told; most bring none. */
 export interface RetainedFileMetadata {
+  /** A deleted record. */
   readonly kind: 'retained_metadata'
   /** The record's key, normalised. */
   readonly hash: string
@@ -51,6 +53,7 @@ export interface RetainedFileMetadata {
 
 /** A live record refers to a file. There is one for each file that the record names, however often. */
 export interface FileReference {
+  /** A record names a file. */
   readonly kind: 'reference'
   /** Normalised. */
   readonly hash: string
@@ -62,6 +65,7 @@ export interface FileReference {
 
 /** An upload intent that is neither consumed, nor cancelled, nor expired. */
 export interface FileReservation {
+  /** An active upload intent. */
   readonly kind: 'reservation'
   /** The intent's id. */
   readonly reservationId: string

@@ -18,9 +18,10 @@ export const fileLimits = {
   bytes: 2 ** 40,
 } as const
 
-/** The tables whose records refer to files. */
-export const referringTables = ['messages', 'posts'] as const
-export type ReferringTable = (typeof referringTables)[number]
+/** A table whose records refer to files. */
+export type ReferringTable = 'messages' | 'posts'
+
+export const referringTables: ReadonlyArray<ReferringTable> = ['messages', 'posts']
 
 export const isReferring = (table: SyncedTable): table is ReferringTable =>
   table === 'messages' || table === 'posts'

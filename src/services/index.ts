@@ -1,9 +1,9 @@
 /**
  * What the provider promises: tags, interfaces, domain types and typed errors. No implementation.
  */
-export * from './FileReferences.js'
 export { IdGenerator } from './IdGenerator.js'
 export * from './Maintenance.js'
+export * from './FileReferences.js'
 export * from './Memberships.js'
 export {
   InvalidSettings,

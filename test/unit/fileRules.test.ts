@@ -148,13 +148,14 @@ describe('the migration', () => {
         payload: { hash: 'SHA256:1', size_bytes: 9 },
       })
       legacy.counter(500)
-      const text = String.raw`{"\u0066ile_hashes" : ["Escaped"], "file_hashes" : ["nul\u0000nul", "\ud800"]}`
-      legacy.sqlite.prepare(`update "s_messages" set "data_json" = ? where "id" = 'm3'`).run(text)
+      const rewrite = legacy.sqlite.prepare(`update "s_messages" set "data_json" = ? where "id" = ?`)
+      rewrite.run(String.raw`{"\u0066ile_hashes" : ["Escaped"]}`, 'm3')
+      rewrite.run(String.raw`{"file_hashes" : ["twice"], "file_hashes" : ["nul\u0000nul", "\ud800"]}`, 'm6')
     })
     await opened(path, async (subject) => {
       const { rows, files } = await subject.view('w1')
       expect(files.index).toEqual(scanned(rows))
-      expect(files.index.references).toHaveLength(602)
+      expect(files.index.references).toHaveLength(603)
       expect(files.index.usedBytes).toBe(9)
       const query = { ...scope(), kind: 'reference_edges' } as const
       expect((await subject.files.query({ ...query, hash: 'same', limit: 1_000 })).items).toHaveLength(300)
