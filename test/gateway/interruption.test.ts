@@ -77,9 +77,9 @@ afterEach(async () => {
 const batch = (name: string, clock: number) => ({
   ...scope(),
   ops: [
-    put({ id: `${name}-new`, pk: name, clock }),
-    del({ id: `${name}-delete`, pk: `odd${clock % 2}`, table: 'threads', clock }),
-    put({ id: `${name}-back`, pk: `odd${(clock + 1) % 2}`, table: 'threads', clock }),
+    put({ odd: `${name}-new`, pk: name, clock }),
+    del({ odd: `${name}-delete`, pk: `odd${clock % 2}`, table: 'threads', clock }),
+    put({ odd: `${name}-back`, pk: `odd${(clock + 1) % 2}`, table: 'threads', clock }),
   ],
 })
 
