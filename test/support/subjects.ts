@@ -454,6 +454,16 @@ const asRefused = async <A>(promise: Promise<A>): Promise<A> => {
   }
 }
 
+/** What cannot be read is not. */
+const isShort = (input: unknown): boolean => {
+  try {
+    const { retentionSeconds } = Object(input) as Record<string, unknown>
+    return typeof retentionSeconds === 'number' && retentionSeconds > 0 && retentionSeconds < 3_600
+  } catch {
+    return false
+  }
+}
+
 const throughAdapters = (): Promise<Subject> => {
   const { folder, remove } = temporaryFolder()
   const file = join(folder, 'adapters.db')
@@ -485,8 +495,7 @@ const throughAdapters = (): Promise<Subject> => {
   /** The adapters refuse short windows, which only a program may ask for: so does this, beside the adapters. */
   const collect = (method: 'gcChangeLog' | 'gcTombstones') => async (request: RetentionRequest) => {
     const [event, input] = split(request)
-    const { retentionSeconds } = Object(input) as Partial<RetentionRequest>
-    if (!(retentionSeconds! > 0 && retentionSeconds! < 3_600)) return asRefused(gateway[method](event, input))
+    if (!isShort(input)) return asRefused(gateway[method](event, input))
     const run = runner(services())
     return run(
       Effect.flatMap(SyncGateway, (direct) =>
