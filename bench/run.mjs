@@ -15,6 +15,7 @@ import { performance } from 'node:perf_hooks'
 import Sqlite from 'better-sqlite3'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 import { openFloor } from './floor.mjs'
+import { openFiles } from './files.mjs'
 import { openTelemetry } from './telemetry.mjs'
 import { batch, fill, workloads } from './workloads.mjs'
 
@@ -291,6 +292,16 @@ const telemetry = async (folder) => {
   await both.close()
 }
 
+/** What is known about files, and what knowing it costs a push. */
+const files = async (folder) => {
+  const both = await openFiles(join(folder, 'files.db'), quick)
+  for (const workload of both.workloads.filter(({ name }) => isWanted(name))) {
+    const rounds = quick ? Math.max(10, workload.rounds / 10) : workload.rounds
+    record(workload.name, await compare(both, workload, rounds), workload.target)
+  }
+  await both.close()
+}
+
 /** The same calls must have left the same rows, tombstones and log behind, or the floor is no floor. */
 const assertSameState = (both) => {
   const [mine, floors] = [both.file, both.floorFile].map((file) => {
@@ -337,6 +348,7 @@ try {
   if (isWanted('after a full trim')) await afterTrim(both)
   if (isWanted('snapshot')) await snapshots(both)
   if (isWanted('growth')) await growth(both)
+  if (only === undefined || only.startsWith('files')) await files(folder)
   if (isWanted('telemetry')) await telemetry(folder)
   const memory = process.memoryUsage()
   const mebibytes = (bytes) => Math.round(bytes / 2 ** 20)

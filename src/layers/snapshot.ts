@@ -25,7 +25,11 @@ const inRange = (table: SyncedTable) =>
   `FROM s_${table} AS r INDEXED BY sqlite_autoindex_s_${table}_1
    WHERE r.workspace_id = :workspaceId AND r.pk >= :from AND r.pk < :to`
 
-/** They name their index: with statistics from when a table was small, SQLite might rather sort. */
+/**
+ * They name their index: with statistics from when a table was small, SQLite might rather sort.
+ *
+ * @readByTests of the query plans.
+ */
 export const snapshotSql = {
   /** A tombstone says when its record was deleted; when it is collected, the row's last change was that. */
   records: perTable(

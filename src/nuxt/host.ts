@@ -91,7 +91,8 @@ export interface HostPullAnswer {
  * The host's sync gateway. Calls reject with a `HostError`: 400 for a bad request, 401 for a session of nobody, 403 for another
  * workspace than the session's, 503 for a fault that may pass, 500 for one that stays. An event without session is trusted.
  */
-export interface SyncGatewayAdapter extends MaintenanceAdapter, HostFiles<HostEvent>, SnapshotGatewayAdapter {
+export interface SyncGatewayAdapter
+  extends MaintenanceAdapter, HostFiles<HostEvent>, SnapshotGatewayAdapter<HostEvent> {
   /** `sqlite`. */
   readonly id: string
   /** A page of the changes above `cursor`: at most `limit`, 1..1,000, 100 when absent. */

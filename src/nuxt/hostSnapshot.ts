@@ -5,7 +5,6 @@ import { isUuid } from '../services/opRules.js'
 import { servedOpId } from './opIds.js'
 import type { SnapshotItem } from '../services/SyncDomain.js'
 import type { SnapshotPage } from '../services/SyncGateway.js'
-import type { HostEvent } from './host.js'
 
 /** What a host may count on. An undeclared capability is one that is not there. */
 export interface HostCapabilities {
@@ -35,7 +34,7 @@ export interface HostSnapshotPage {
 }
 
 /** The gateway's methods for devices that begin. */
-export interface SnapshotGatewayAdapter {
+export interface SnapshotGatewayAdapter<Event> {
   /** Both generations of `snapshot-v1`. */
   readonly capabilities: HostCapabilities
   /**
@@ -44,7 +43,7 @@ export interface SnapshotGatewayAdapter {
    * for one that cannot be continued: begin again.
    */
   snapshot(
-    event: HostEvent | undefined,
+    event: Event | undefined,
     input: {
       readonly scope: { readonly workspaceId: string; readonly projectId?: string | undefined }
       /** 1..1,000. */

@@ -115,6 +115,7 @@ export interface Caller {
 
 /** A live record, as a snapshot has it. */
 export interface SnapshotRow {
+  /** Of what an item is. */
   readonly kind: 'row'
   /** The record's table. */
   readonly tableName: SyncedTable
@@ -128,6 +129,7 @@ export interface SnapshotRow {
 
 /** A deleted record, as a snapshot has it. */
 export interface SnapshotTombstone {
+  /** Of what an item is. */
   readonly kind: 'tombstone'
   /** The record's table. */
   readonly tableName: SyncedTable

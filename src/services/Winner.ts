@@ -5,6 +5,7 @@ import type { Revision } from './Revision.js'
 
 /** The record is live, under another revision. */
 export interface PutWinner {
+  /** Of a live record. */
   readonly kind: 'put'
   /** As it was pushed: the same JSON value. */
   readonly payload: unknown
@@ -14,6 +15,7 @@ export interface PutWinner {
 
 /** The record is deleted, or no business of the caller: a notification that belongs to somebody else by now. */
 export interface DeleteWinner {
+  /** Of a deleted one. */
   readonly kind: 'delete'
   /** The one that stands. */
   readonly revision: Revision

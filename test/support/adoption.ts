@@ -20,7 +20,7 @@ export const query = <Row = Record<string, unknown>>(path: string, sql: string):
   inspect(path, (database) => database.prepare(sql).all() as Array<Row>)
 
 /** Rows of a query as they were before migration 005 gave them UUIDs, so that a test can say which op is meant. */
-export const formerly = <Row extends object>(path: string, rows: ReadonlyArray<Row>): Array<Row> => {
+const formerly = <Row extends object>(path: string, rows: ReadonlyArray<Row>): Array<Row> => {
   const renamed = query<{ op_id: string; new_op_id: string }>(
     path,
     'SELECT op_id, new_op_id FROM renamed_ops',

@@ -13,7 +13,7 @@ import type {
   StorageQuery,
   UploadIntents,
 } from '../../src/services/index.js'
-import type { RowView } from './subjects.js'
+import type { RowView } from './rowView.js'
 
 export interface FileCalls {
   query(request: StorageQuery): Promise<StoragePage>

@@ -61,6 +61,7 @@ import {
   filesOfState,
   type FilesView,
 } from './fileCalls.js'
+import type { RowView } from './rowView.js'
 
 export type SubjectName = 'memory' | 'sqlite memory' | 'sqlite file' | 'adapters'
 
@@ -90,18 +91,6 @@ export class Refused extends Error {
   ) {
     super(message)
   }
-}
-
-export interface RowView {
-  readonly table: string
-  readonly pk: string
-  readonly payload: unknown
-  readonly clock: number
-  readonly hlc: string
-  readonly opId: string
-  readonly deviceId: string
-  readonly version: number
-  readonly deleted: boolean
 }
 
 export interface TombstoneView {
