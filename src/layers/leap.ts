@@ -23,14 +23,14 @@ export const leapSql = {
       version_offset = version_offset + excluded.version_offset, clock_offset = clock_offset + excluded.clock_offset,
       clock_base = clock_base + excluded.clock_base, leapt_at = excluded.leapt_at`,
   extent: `
-    SELECT coalesce(sum(value + version_offset), 0) AS total, coalesce(max(value + version_offset), 0) AS highest,
+    SELECT coalesce(sum(value), 0) AS total, coalesce(max(value + version_offset), 0) AS highest,
       coalesce(max(clock_base), 0) AS clockBase, coalesce(sum(value - trimmed_version), 0) AS logEntries
     FROM server_version_counter`,
 }
 
 /** What a database holds, or held when last looked at. */
 export interface Extent {
-  /** Versions of all workspaces together. */
+  /** Versions handed out in all workspaces together, whatever leaps have added. */
   readonly total: number
   /** The highest high watermark. */
   readonly highest: number
@@ -52,6 +52,8 @@ export const leap = (
 ): void => {
   const { version, clockBase } = positionOf(connection, workspaceId)
   const versions = leapOver(overVersion, version)
+  // No number is left above it: an adopted version may be anything.
+  if (!Number.isSafeInteger(version + versions)) return
   const clocks = overClocks === undefined ? 0 : leapOver(overClocks, clockBase)
   connection.run(leapSql.rise, { workspaceId, versions, clocks, now })
 }
@@ -102,9 +104,10 @@ export const leapIfRestored = (connection: Connection, dbPath: string, now: numb
   /** The note is read before the database: whoever else is at work writes to the database first. */
   const olderThan = (): Partial<Extent> | undefined => {
     const seen = lastSeen(dbPath)
-    const { total } = extentOf(connection)
+    const { total, highest, clockBase } = extentOf(connection)
     if (seen === undefined) return total > 0 ? {} : undefined
-    return seen.total > total ? seen : undefined
+    // Leaps of other kinds raise the highest version alone, and a database that leapt has versions no more than before.
+    return seen.total > total || seen.highest > highest || seen.clockBase > clockBase ? seen : undefined
   }
   if (olderThan() === undefined) return false
   return Either.getOrThrow(

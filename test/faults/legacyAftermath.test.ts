@@ -211,6 +211,14 @@ describe('the earlier package', () => {
       expect(verdicts).toMatchObject([{ kind: 'replay' }])
     })
     const counters = () => query(path, 'SELECT * FROM server_version_counter')
+    // A mended log hides no restore.
+    const note = `${path}-seen`
+    const before = readFileSync(note, 'utf8')
+    writeFileSync(note, `40 ${before.split(' ')[1]} 0\n`)
+    edit(path, (database) => database.exec('DELETE FROM change_log'))
+    await opened(path, async (subject) => {
+      expect((await subject.view('w1')).rows.every(({ clock }) => clock > 2 ** 32)).toBe(true)
+    })
     const mended = counters()
     await opened(path, () => {})
     expect(counters()).toEqual(mended)
@@ -278,6 +286,26 @@ describe('a file that 0.1 adopted', () => {
       expect(query(before, `SELECT name FROM sqlite_schema WHERE name LIKE 'sync_snapshot%'`)).toEqual([])
     },
   )
+
+  it('and that was restored since is recognised, although one of its workspaces leaps at the upgrade', async () => {
+    const path = await adoptedBy01(17, (legacy) => {
+      for (let n = 1; n <= 3; n++) legacy.row({ pk: `p${n}`, payload: { n } })
+      legacy.counter(3)
+      for (let n = 1; n <= 5; n++) {
+        legacy.entry({ version: n, pk: `p${n}`, payload: { n }, id: `op-w2-${n}`, workspace: 'w2' })
+        legacy.row({ pk: `p${n}`, payload: { n }, id: `op-w2-${n}`, workspace: 'w2' })
+      }
+      legacy.counter(5, 'w2')
+    })
+    writeFileSync(`${path}-seen`, '23 20 0\n')
+    await opened(path, async (subject) => {
+      for (const id of ['w1', 'w2']) {
+        const { version, rows } = await subject.view(id)
+        expect(version, id).toBeGreaterThan(2 ** 32)
+        expect(rows.every(({ clock }) => clock > 2 ** 32)).toBe(true)
+      }
+    })
+  })
 
   it('whose devices may have missed rows gives each of them all of them, once', async () => {
     const path = await adoptedBy01(17, (legacy) => {

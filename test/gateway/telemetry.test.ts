@@ -356,12 +356,12 @@ describe('metrics', () => {
         expect(
           Object.fromEntries(Object.keys(watched).map((name) => [name, after[name] - before[name]])),
         ).toEqual({
-          applied: 6,
+          applied: 7,
           superseded: 1,
           replayed: 2,
           conflict: 1,
           invalid: 1,
-          pushes: 4,
+          pushes: 5,
           // One by itself, one that the stream made; a refused one has no duration.
           pulls: 2,
           pages: 2,

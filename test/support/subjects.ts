@@ -499,7 +499,7 @@ const throughAdapters = (): Promise<Subject> => {
       const [event, input] = split(request)
       const results: Array<HostPushResult> = []
       let serverVersion = 0
-      for (const ops of withoutRepeats(input.ops)) {
+      for (const ops of withoutRepeats((Object(input) as PushRequest).ops)) {
         const answer = await asRefused(gateway.push(event, { ...input, ops }))
         checkPushAnswer({ ops }, answer)
         results.push(...answer.results)
