@@ -293,7 +293,7 @@ describe.each(shapes)('after the adoption of a database of version %i', (shape) 
       while (await late.pull(subject, 3));
       expect(late.live()).toEqual(await liveOnServer(subject))
       expect(device.live()).toEqual(late.live())
-      expect(late.live()['messages/plain']).toEqual({ text: 'edited' })
+      expect(late.live()['messages/plain']).toMatchObject({ text: 'edited' })
     })
   })
 

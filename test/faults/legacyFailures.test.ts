@@ -10,7 +10,15 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { migrations } from '../../migrations/index.js'
 import { ProviderConfigLayer } from '../../src/layers/index.js'
 import * as SchemaMigratorLayer from '../../src/layers/SchemaMigrator.js'
-import { brokenRules, inspect, makeLargeLegacy, makeLegacy, opened, query } from '../support/adoption.js'
+import {
+  brokenRules,
+  formerQuery,
+  inspect,
+  makeLargeLegacy,
+  makeLegacy,
+  opened,
+  query,
+} from '../support/adoption.js'
 import type { Shape } from '../support/legacyDatabase.js'
 import { leftovers } from '../support/legacyLeftovers.js'
 import { migrateUpTo } from '../support/earlierRelease.js'
@@ -100,7 +108,9 @@ describe.each(modes)('an adoption in %s mode', (mode) => {
         } else finished++
         await opened(path, () => {})
         expect(brokenRules(path)).toEqual({})
-        expect(query(path, 'SELECT op_id FROM change_log ORDER BY op_id')).toEqual(legacyLog)
+        // Each entry is there, under the UUID that its op id has become.
+        const former = formerQuery<{ op_id: string }>(path, 'SELECT op_id FROM change_log')
+        expect(former.sort((a, b) => (a.op_id < b.op_id ? -1 : 1))).toEqual(legacyLog)
       }
       console.log(`killed ${finished + undone} adoptions: ${undone} undone, ${finished} had finished`)
       expect(undone).toBeGreaterThan(0)
@@ -136,18 +146,19 @@ describe('a large legacy database', () => {
       console.log(stdout)
       const steps = Math.ceil(entries / 100_000) - 1
       const total = entries.toLocaleString('en-US')
-      expect(lines.slice(0, -2)).toEqual(
+      expect(lines.slice(0, -3)).toEqual(
         Array.from(
           { length: steps },
           (_, index) =>
             `[or3-provider-sqlite] adopting the earlier database: ${index + 1}00,000 of ${total} log entries`,
         ),
       )
-      expect(lines.at(-2)).toMatch(
+      expect(lines.at(-3)).toMatch(
         new RegExp(
           `adopting the earlier database: copied rows: \\d+, tombstones: \\d+, log entries: ${entries} in `,
         ),
       )
+      expect(lines.at(-2)).toContain(`: ${entries} op ids became UUIDs`)
       expect(lines.at(-1)).toBe(`[or3-provider-sqlite] applied ${Object.keys(migrations).join(', ')}`)
       expect(query(path, 'SELECT count(*) AS n FROM change_log')).toEqual([{ n: entries }])
       expect(brokenRules(path)).toEqual({})
@@ -162,7 +173,7 @@ describe('the line in the log', () => {
     async (shape: Shape) => {
       const path = makeLegacy(newFile(), shape, leftovers)
       const { news } = await start(path).outcome
-      const [summary, leap, applied] = news
+      const [summary, leap, renamed, applied] = news
       const given = shape === 17 ? 10 : 24
       expect(summary?.replace(/in \d+\.\d s/, 'in 0.0 s')).toBe(
         `[or3-provider-sqlite] adopting the earlier database: copied users: 3, workspaces: 3, rows: 38, tombstones: 7, ` +
@@ -172,6 +183,7 @@ describe('the line in the log', () => {
       expect(leap).toBe(
         '[or3-provider-sqlite] adopting the earlier database: each device pulls 1 workspaces anew, once',
       )
+      expect(renamed).toMatch(/: \d+ op ids became UUIDs$/)
       expect(applied).toContain('applied')
       expect(inspect(path, (database) => database.pragma('user_version', { simple: true }))).toBe(0)
     },
