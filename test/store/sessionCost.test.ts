@@ -149,7 +149,9 @@ describe('on the usual path', () => {
 })
 
 describe('every statement of the store', () => {
-  it.each(Object.entries(workspaceSql))('%s scans no table', async (_name, sql) => {
+  // No session asks for all workspaces; the host's sweep does, and means all of them.
+  const ofSessions = Object.entries(workspaceSql).filter(([name]) => name !== 'allLive')
+  it.each(ofSessions)('%s scans no table', async (_name, sql) => {
     const { plan, close } = await planner()
     try {
       expect(plan(sql).filter((step) => step.startsWith('SCAN'))).toEqual([])
