@@ -444,6 +444,15 @@ const asRefused = async <A>(promise: Promise<A>): Promise<A> => {
 }
 
 /** What cannot be read is not. */
+/** Whether it can be looked at as a whole; some junk throws then. */
+const isReadable = (input: unknown): boolean => {
+  try {
+    return input !== null && input !== undefined && Object.keys({ ...Object(input) }).length >= 0
+  } catch {
+    return false
+  }
+}
+
 const isShort = (input: unknown): boolean => {
   try {
     const { retentionSeconds } = Object(input) as Record<string, unknown>
@@ -499,6 +508,7 @@ const throughAdapters = (): Promise<Subject> => {
       const [event, input] = split(request)
       const results: Array<HostPushResult> = []
       let serverVersion = 0
+      if (!isReadable(input)) await asRefused(gateway.push(event, input))
       for (const ops of withoutRepeats((Object(input) as PushRequest).ops)) {
         const answer = await asRefused(gateway.push(event, { ...input, ops }))
         checkPushAnswer({ ops }, answer)
