@@ -3,6 +3,7 @@
  * the device give up: it never bootstraps. Nothing here runs while a server serves; the tests run every answer through it.
  */
 import { Either, ParseResult, Schema } from 'effect'
+import { isUuid } from '../services/opRules.js'
 import { limits, syncedTables } from '../services/SyncDomain.js'
 import type { HostSnapshotPage } from './hostSnapshot.js'
 
@@ -62,7 +63,9 @@ const payloads = {
   }),
 }
 
-const Revision = Schema.Struct({ clock: Count, hlc: Text(512), opId: Text(256) })
+const Uuid = Schema.String.pipe(Schema.filter((id) => isUuid(id) || 'is no UUID'))
+
+const Revision = Schema.Struct({ clock: Count, hlc: Text(512), opId: Uuid })
 
 const Item = Schema.Union(
   ...syncedTables.map((tableName) =>

@@ -9,6 +9,7 @@ import { wins } from '../../src/services/Revision.js'
 import { downgrade } from '../support/earlierRelease.js'
 import { put, scope, opId } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
+import { wholeChain } from '../support/records.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
 import { type Subject, subjectOnFile, temporaryFolder } from '../support/subjects.js'
 
@@ -105,6 +106,13 @@ describe('a device that is reading a snapshot', () => {
     // Refused with 410: what it has staged may be lost.
     await fresh.readPage(host.subject(), 1)
     expect(fresh.isBeginning).toBe(true)
+    // Its revisions are those of pulls: the clocks of what was restored have risen.
+    const { items } = await wholeChain(host.subject(), { ...scope(), pageSize: 2 })
+    const { changes } = await host.subject().pull({ ...scope(), cursor: 0 })
+    expect(items.map(({ pk, revision }) => [pk, revision.clock])).toEqual(
+      changes.map(({ pk, stamp }) => [pk, stamp.clock]),
+    )
+    expect(items[0]!.revision.clock).toBeGreaterThan(2 ** 32)
     await fresh.synchronise(host.subject())
     old.edit('messages', 'b', 'put', 'after')
     for (const each of [old, fresh]) await each.synchronise(host.subject())

@@ -72,6 +72,16 @@ suite('snapshot', (subject) => {
     })
   })
 
+  it('tells an op id that is no UUID as one, the same each time and whatever is beside it', async () => {
+    await push(putWhole('kv', 'a', { odd: 'odd id' }), putWhole('kv', 'b', { odd: 'odd id 2' }))
+    const ids = async () => (await first()).items.map(({ revision }) => revision.opId)
+    const [a, b] = await ids()
+    for (const id of [a, b]) expect(id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+    expect(a).not.toBe(b)
+    await push(putWhole('kv', '0'))
+    expect((await ids()).slice(1)).toEqual([a, b])
+  })
+
   it('keeps saying when a record was deleted after its tombstone was collected', async () => {
     await push(putWhole('kv', 'a'), del({ table: 'kv', pk: 'b', clock: 1, payload: { name: 'secret' } }))
     await push(putWhole('kv', 'c'))

@@ -68,6 +68,10 @@ describe('the checks of a snapshot', () => {
     ['a key that is too long', { ...page, items: [row('x'.repeat(1_025))] }],
     ['a clock that is no count', { ...page, items: [{ ...row('a'), revision: { ...revision, clock: -1 } }] }],
     ['an empty reading', { ...page, items: [{ ...row('a'), revision: { ...revision, hlc: '' } }] }],
+    [
+      'an op id that is no UUID',
+      { ...page, items: [{ ...row('a'), revision: { ...revision, opId: 'op-1' } }] },
+    ],
     ['no op id', { ...page, items: [{ ...row('a'), revision: { clock: 1, hlc: 'h' } }] }],
     ['a tombstone without a time', { ...page, items: [{ ...tombstone('a'), serverDeletedAt: null }] }],
     ['a row without a payload', { ...page, items: [{ ...row('a'), payload: undefined }] }],
