@@ -2,7 +2,8 @@
  * Adopts the change log, and materialises the rows from it as a push does.
  *
  * The earlier log could hold a version twice. Such entries keep their order, and each moves up only as far as it must, into
- * a gap if there is one. So an entry never gets a lower version than it had: a device that had not seen it still will.
+ * a gap if there is one. A device that had seen as far as such a place need not have seen what moved there, so
+ * `004_offsets` lets these workspaces leap.
  */
 import { Effect } from 'effect'
 import {
@@ -108,12 +109,17 @@ const materialize = (table: SyncedTable) => {
 
 const materializeAll = syncedTables.flatMap((table) => [keepTied(table), materialize(table)])
 
+/** Workspaces whose entries moved; gone with the connection, like the mark of `setAside.ts`. */
+export const movedLogs = 'moved_logs'
+
 const inThousands = (n: number) => n.toLocaleString('en-US')
 
 /** Gives the number of entries adopted. The legacy rows are there already. */
 export const adoptLog = (total: number) =>
   Effect.gen(function* () {
     yield* run(`CREATE INDEX legacy_order ON ${legacyLog} (workspace_id, server_version)`)
+    yield* run(`CREATE TEMP TABLE ${movedLogs} (workspace_id TEXT NOT NULL)`)
+    const moved = new Set<string>()
     let position: readonly [workspaceId: string, version: number, id: number] = ['', 0, 0]
     let [workspaceId, last, seen, adopted] = ['', 0, 0, 0]
     for (;;) {
@@ -123,11 +129,15 @@ export const adoptLog = (total: number) =>
         for (const table of syncedTables) {
           if ((yield* count(`s_${table} WHERE op_id = '${tied}'`)) > 0) yield* run(untie(table))
         }
+        yield* run(`INSERT INTO temp.${movedLogs} (workspace_id) SELECT value FROM json_each(?)`, [
+          JSON.stringify([...moved]),
+        ])
         return adopted
       }
       const places = entries.map((entry) => {
         if (entry.workspace_id !== workspaceId) [workspaceId, last] = [entry.workspace_id, 0]
         last = Math.max(entry.server_version, last + 1)
+        if (last !== entry.server_version) moved.add(workspaceId)
         return [entry.id, last]
       })
       const [before] = yield* rows<{ id: number }>('SELECT coalesce(max(rowid), 0) AS id FROM change_log')

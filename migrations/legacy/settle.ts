@@ -4,12 +4,14 @@
  * - Its package must not start on the file again: it would trim a log whose floor it does not know. A ledger entry that it does
  *   not know stops it. (One that is running asks no ledger; the trigger of `004_offsets` stops that.)
  * - Where that has happened, the rows stand for the entries that are gone: the floor rises up to them.
- * - Rows below a floor have versions of an uncertain order (see `versions.ts`), which devices may have missed: so their
+ * - Where the earlier log held a version twice, entries moved up, to where devices may have been already; and rows below a
+ *   floor have versions of an uncertain order (see `versions.ts`), which devices may have missed: so their
  *   workspaces leap above every cursor, and each device pulls them anew, once.
  * - Copies of payloads for pages of snapshots lasted an hour; nobody would ever erase them.
  */
 import { Clock, Effect, FiberRef, HashMap } from 'effect'
 import { count, run, syncedTables } from './common.js'
+import { movedLogs } from './log.js'
 import { isLegacy } from './setAside.js'
 
 /** What an operator reads who starts the earlier package all the same: it names the entry as a migration that is missing. */
@@ -47,10 +49,11 @@ const offset = `${epoch} * (max(value, coalesce((SELECT max(last_seen_version) F
 
 const leap = `
   UPDATE server_version_counter AS c SET version_offset = ${offset}
-  WHERE workspace_id <> '' AND value + ${offset} <= ${Number.MAX_SAFE_INTEGER} AND ${anyRow(
-    (table) =>
-      `SELECT 1 FROM ${table} AS r WHERE r.workspace_id = c.workspace_id AND r.server_version <= c.trimmed_version`,
-  )}`
+  WHERE workspace_id <> '' AND value + ${offset} <= ${Number.MAX_SAFE_INTEGER}
+    AND (workspace_id IN (SELECT workspace_id FROM temp.${movedLogs}) OR ${anyRow(
+      (table) =>
+        `SELECT 1 FROM ${table} AS r WHERE r.workspace_id = c.workspace_id AND r.server_version <= c.trimmed_version`,
+    )})`
 
 /** A release of ours took `legacy:0`, which stands for no reading, for one: greater than any that a device gives. */
 const wronglyDeleted = `(${syncedTables
@@ -66,7 +69,9 @@ export const settleAdopted = Effect.gen(function* () {
   ])
   for (const table of ['sync_snapshot_items', 'sync_snapshots']) yield* run(`DROP TABLE IF EXISTS ${table}`)
   const emptied = yield* run(raiseFloors, [now])
+  yield* run(`CREATE TEMP TABLE IF NOT EXISTS ${movedLogs} (workspace_id TEXT NOT NULL)`)
   const leapt = yield* run(leap)
+  yield* run(`DROP TABLE temp.${movedLogs}`)
   const deleted = yield* count(wronglyDeleted)
   const notes = [
     emptied > 0
