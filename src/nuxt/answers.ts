@@ -7,7 +7,7 @@ import type { PullPage, PushResult } from '../services/SyncGateway.js'
 import type { Winner } from '../services/Winner.js'
 import type { HostPullAnswer, HostPushAnswer, HostPushResult } from './host.js'
 import { toPushResult } from './httpErrors.js'
-import { servedOpId } from './opIds.js'
+import { servedOpId, servedRevision } from './opIds.js'
 
 /** A device id that is nothing but spaces would fail a host's check, and with it the page. */
 const servedDeviceId = (deviceId: string) => (deviceId.trim() === '' ? 'unknown' : deviceId)
@@ -36,13 +36,9 @@ export const toPullAnswer = (
   requiresSnapshot: false,
 })
 
-const toHostWinner = (
-  workspaceId: string,
-  { tableName, pk }: Pick<PendingOp, 'tableName' | 'pk'>,
-  winner: Winner,
-): Winner => ({
+const toHostWinner = (workspaceId: string, op: PendingOp, winner: Winner): Winner => ({
   ...winner,
-  revision: { ...winner.revision, opId: servedOpId(workspaceId, tableName, pk, winner.revision) },
+  revision: servedRevision(workspaceId, op, winner.revision),
 })
 
 /**

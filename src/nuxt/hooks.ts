@@ -1,7 +1,8 @@
 /**
  * Tells the host's hooks what a push has applied: after its commit, in order, and without the push waiting for them.
  */
-import { Clock, Effect, Fiber, Option, Queue } from 'effect'
+import { Effect, Exit, Fiber, Option, Queue, Scope } from 'effect'
+import { limitedWarning } from '../layers/logLimit.js'
 import { epochSeconds, letOthersGo } from '../layers/time.js'
 import type { Operation, PendingOp } from '../services/SyncDomain.js'
 import type { OpOutcome, PushRequest, SyncGateway } from '../services/SyncGateway.js'
@@ -76,8 +77,6 @@ export const hookBounds = {
   hanging: 10,
   /** How long the closing provider waits for all of them. */
   farewell: '2 seconds',
-  /** At most one log line about them in this time, in milliseconds. */
-  silence: 60_000,
 } as const
 
 /** Tells hooks, in the background. */
@@ -88,26 +87,17 @@ export interface Teller {
   readonly close: Effect.Effect<void>
 }
 
-/** One line, and then none for a while: a broken hook breaks at every push. Payloads are users' business. */
-const sparingWarnings = () => {
-  let silentUntil = 0
-  let unsaid = 0
-  return (what: string) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      if (now < silentUntil) return Effect.sync(() => void (unsaid += 1))
-      const others = unsaid === 0 ? '' : `; ${unsaid} more faults of hooks were not logged`
-      silentUntil = now + hookBounds.silence
-      unsaid = 0
-      return Effect.logWarning(`${what}${others}`)
-    })
-}
-
 /** A teller for the host's emitter. Runs until it is closed. */
 export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
   Effect.gen(function* () {
     const waiting = yield* Queue.dropping<HookCall>(hookBounds.waiting)
     const slots = yield* Effect.makeSemaphore(hookBounds.hanging)
-    const warn = sparingWarnings()
+    const scope = yield* Scope.make()
+    // A broken hook breaks at every push. Its name is told and no payload, which is users' business.
+    const warn = yield* Scope.extend(
+      limitedWarning((count) => `${count} more faults of the host's hooks were not logged`),
+      scope,
+    )
     let untold = 0
 
     const call = ({ name, payload }: HookCall) =>
@@ -132,12 +122,12 @@ export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
     /** Pushes that commit one right after the other may come here the other way round. */
     const inOrder = (calls: Iterable<HookCall>) => [...calls].sort((a, b) => a.version - b.version)
 
-    const worker = yield* Queue.takeBetween(waiting, 1, hookBounds.turn).pipe(
+    yield* Queue.takeBetween(waiting, 1, hookBounds.turn).pipe(
       // The push's answer goes first.
       Effect.tap(letOthersGo),
       Effect.flatMap((calls) => Effect.forEach(inOrder(calls), tellOne, { discard: true })),
       Effect.forever,
-      Effect.forkDaemon,
+      Effect.forkIn(scope),
     )
 
     return {
@@ -153,8 +143,7 @@ export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
       close: Effect.sleep('5 millis').pipe(
         Effect.repeat({ while: () => untold > 0 }),
         Effect.timeoutOption(hookBounds.farewell),
-        Effect.zipRight(Fiber.interrupt(worker)),
-        Effect.asVoid,
+        Effect.zipRight(Scope.close(scope, Exit.void)),
       ),
     }
   })

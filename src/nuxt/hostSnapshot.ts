@@ -1,8 +1,7 @@
 /**
  * The part of the later host's gateway contract by which a fresh device begins: `snapshot-v1`.
  */
-import { isUuid } from '../services/opRules.js'
-import { servedOpId } from './opIds.js'
+import { servedRevision } from './opIds.js'
 import type { SnapshotItem } from '../services/SyncDomain.js'
 import type { SnapshotPage } from '../services/SyncGateway.js'
 
@@ -55,13 +54,10 @@ export interface SnapshotGatewayAdapter<Event> {
 }
 
 /** The one place where an item becomes the host's. */
-const toHostItem = (workspaceId: string, item: SnapshotItem): SnapshotItem =>
-  isUuid(item.revision.opId)
-    ? item
-    : {
-        ...item,
-        revision: { ...item.revision, opId: servedOpId(workspaceId, item.tableName, item.pk, item.revision) },
-      }
+const toHostItem = (workspaceId: string, item: SnapshotItem): SnapshotItem => {
+  const revision = servedRevision(workspaceId, item, item.revision)
+  return revision === item.revision ? item : { ...item, revision }
+}
 
 export const toHostPage = ({ leftOut: _, items, ...page }: SnapshotPage): HostSnapshotPage => ({
   ...page,

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { leapSize } from '../services/epochs.js'
 import { isUuid } from '../services/opRules.js'
+import type { Revision } from '../services/Revision.js'
 import type { Stamp } from '../services/SyncDomain.js'
 
 /** The 128 bits of a hash as a UUID of version 8, which is for whoever makes their own. */
@@ -33,3 +34,11 @@ export const servedOpId = (
   const revision = [workspaceId, tableName, pk, clock % leapSize, hlc, opId]
   return asUuid(createHash('sha256').update(JSON.stringify(revision)).digest('hex'))
 }
+
+/** A record's revision as devices are told it: the same object where its op id is a UUID. */
+export const servedRevision = (
+  workspaceId: string,
+  { tableName, pk }: { readonly tableName: string; readonly pk: string },
+  revision: Revision,
+): Revision =>
+  isUuid(revision.opId) ? revision : { ...revision, opId: servedOpId(workspaceId, tableName, pk, revision) }
