@@ -18,6 +18,9 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/workDir.ts',
     silent: 'passed-only',
+    // Much of a run is waiting for processes, so all cores, where Vitest leaves one free.
+    maxWorkers: '100%',
+    minWorkers: 1,
     testTimeout: 60_000,
     hookTimeout: 900_000,
   },
