@@ -1,8 +1,9 @@
 /**
- * What is known about files, and room for uploads, beside hand-written statements on the same file; and what the index of files
+ * What is known about files, and room for uploads, beside hand-written statements on a copy of the file; and what the index of files
  * costs a push: the gateway against itself without the index.
  */
 import { randomUUID } from 'node:crypto'
+import { copyFileSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 import { FileIndex } from '../dist/src/layers/fileIndex.js'
@@ -58,7 +59,6 @@ const openFloor = (file) => {
         sourceId: row.source_id,
       })),
     reserve: (...args) => reserve.immediate(...args),
-    clear: () => database.exec('DELETE FROM upload_reservations'),
     close: () => database.close(),
   }
 }
@@ -76,7 +76,8 @@ const stored = (workspaceId, n) => {
 }
 
 export const openFiles = async (file, quick) => {
-  const { syncGateway, close } = openProvider({ env: { OR3_SQLITE_DB_PATH: file } })
+  let provider = openProvider({ env: { OR3_SQLITE_DB_PATH: file } })
+  let { syncGateway } = provider
   const push = (workspaceId, ops) => syncGateway.push({}, { scope: { workspaceId }, ops })
   const [few, many, files] = quick ? [1_000, 10_000, 2_000] : [1_000, 100_000, 10_000]
   const fill = async (workspaceId, count, op) => {
@@ -97,7 +98,13 @@ export const openFiles = async (file, quick) => {
   ]) {
     await fill(workspaceId, count, (n) => stored(workspaceId, n))
   }
-  const floor = openFloor(file)
+  await provider.close()
+  const copy = `${file}-copy`
+  copyFileSync(file, copy)
+  provider = openProvider({ env: { OR3_SQLITE_DB_PATH: file } })
+  syncGateway = provider.syncGateway
+  const floor = openFloor(copy)
+  const others = [file, copy].map((path) => new Sqlite(path))
 
   const hashIn = (count) => `h${4 * Math.floor((Math.random() * count) / 20)}`
   const ask = (workspaceId, hash) =>
@@ -117,8 +124,13 @@ export const openFiles = async (file, quick) => {
     )
   const reserveByHand = (workspaceId, id) =>
     floor.reserve(workspaceId, id, id, 1_000, Math.floor(Date.now() / 1_000) + 900)
-  const fresh = () => {
-    floor.clear()
+  const fresh = async () => {
+    for (const other of others) other.exec('DELETE FROM upload_reservations')
+    // Each notices now that another connection has written, which costs it its cache, and not while it is timed.
+    for (const workspaceId of ['files-few', 'files-many']) {
+      await ask(workspaceId, 'none')
+      floor.references(workspaceId, 'none')
+    }
     return randomUUID()
   }
   const { follow, settle } = FileIndex.prototype
@@ -190,8 +202,8 @@ export const openFiles = async (file, quick) => {
   return {
     workloads,
     close: async () => {
-      floor.close()
-      await close()
+      for (const database of [floor, ...others]) database.close()
+      await provider.close()
     },
   }
 }

@@ -88,7 +88,7 @@ const compare = async (both, { input, ours, floor }, rounds) => {
   const warmUp = Math.max(3, Math.ceil(rounds / 10))
   for (let round = -warmUp; round < rounds; round++) {
     if (round === 0) times.ours.length = times.floor.length = 0
-    const given = input()
+    const given = await input()
     const contestants = [
       ['ours', ours],
       ['floor', floor],

@@ -75,8 +75,8 @@ const found: Record<StorageKind, (connection: Connection, query: Query) => Itera
     const [first, next] = fileReferencesSql.referencesOfHash
     const rows =
       after === undefined
-        ? connection.all<Row>(first, { workspaceId, hash, wanted })
-        : connection.all<Row>(next, { workspaceId, hash, table: after[1], id: after[2], wanted })
+        ? connection.all<Row>(first, workspaceId, hash, wanted)
+        : connection.all<Row>(next, workspaceId, hash, after[1], after[2], wanted)
     return rows.map(({ sourceTable, sourceId }) => toReference(hash, sourceTable, sourceId))
   },
 

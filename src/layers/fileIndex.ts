@@ -39,10 +39,16 @@ export const fileIndexSql = {
 
 type Winners = Map<string, CheckedOp>
 
+interface Referring {
+  readonly winners: Winners
+  /** The keys of those that had a row before the batch: only these can have references to forget. */
+  readonly known: Array<string>
+}
+
 /** What the ops of a batch that won leave to be done, once all of them are applied. */
 export class FileIndex {
   /** Of each record the last op that won. */
-  private readonly referring: Partial<Record<ReferringTable, Winners>> = {}
+  private readonly referring: Partial<Record<ReferringTable, Referring>> = {}
   private files: Winners | undefined
 
   constructor(
@@ -50,27 +56,30 @@ export class FileIndex {
     private readonly workspaceId: string,
   ) {}
 
-  /** An op has won. */
-  follow(op: CheckedOp): void {
+  /** An op has won; `wasExisting` says whether the record had a row, be it one that the same batch has added. */
+  follow(op: CheckedOp, wasExisting: boolean): void {
     const { tableName, pk } = op
-    if (isReferring(tableName)) (this.referring[tableName] ??= new Map()).set(pk, op)
-    else if (tableName === 'file_meta') (this.files ??= new Map()).set(pk, op)
+    if (isReferring(tableName)) {
+      const { winners, known } = (this.referring[tableName] ??= { winners: new Map(), known: [] })
+      if (wasExisting && !winners.has(pk)) known.push(pk)
+      winners.set(pk, op)
+    } else if (tableName === 'file_meta') (this.files ??= new Map()).set(pk, op)
   }
 
   /** Brings the index in step with the rows. */
   settle(): void {
     for (const table of referringTables) {
-      const winners = this.referring[table]
-      if (winners !== undefined) this.refer(table, winners)
+      const referring = this.referring[table]
+      if (referring !== undefined) this.refer(table, referring)
     }
     if (this.files !== undefined) this.record(this.files)
   }
 
-  private refer(table: ReferringTable, winners: Winners): void {
+  private refer(table: ReferringTable, { winners, known }: Referring): void {
     const { connection, workspaceId } = this
     // In a workspace without files there is nothing to forget.
-    if (connection.first(fileIndexSql.hasReferences, workspaceId) !== undefined) {
-      connection.run(fileIndexSql.forgetReferences, workspaceId, table, JSON.stringify([...winners.keys()]))
+    if (known.length > 0 && connection.first(fileIndexSql.hasReferences, workspaceId) !== undefined) {
+      connection.run(fileIndexSql.forgetReferences, workspaceId, table, JSON.stringify(known))
     }
     for (const [pk, { operation, payloadJson }] of winners) {
       if (operation === 'delete') continue

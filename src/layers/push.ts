@@ -184,12 +184,13 @@ class Batch {
   private replay(op: CheckedOp, version: number): OpReplayed {
     const opId = this.pushedAs
     const serverVersion = this.shown(version)
-    const row = this.records.standing(op)
+    const winner = this.records.winnerOf(op)
     // A record that has an op has a row; without one there is nothing that could have won.
-    const stands = row === undefined || row.op_id === op.opId || row.op_id === this.renamed(op)?.opId
-    return stands
-      ? new OpReplayed({ opId, serverVersion, applied: true })
-      : new OpReplayed({ opId, serverVersion, applied: false, ...this.records.superseding(row) })
+    if (winner === undefined || winner === op.opId || winner === this.renamed(op)?.opId) {
+      return new OpReplayed({ opId, serverVersion, applied: true })
+    }
+    const superseding = this.records.superseding(this.records.standing(op)!)
+    return new OpReplayed({ opId, serverVersion, applied: false, ...superseding })
   }
 
   /** Takes the op as the next version: brings its row and tombstone in step, and logs it. */
@@ -222,7 +223,7 @@ class Batch {
     )
     const accepted = { opId: this.pushedAs, serverVersion: this.shown(version), wasExisting }
     if (row !== undefined) return new OpAccepted({ ...accepted, applied, ...this.records.superseding(row) })
-    this.files.follow(op)
+    this.files.follow(op, wasExisting)
     if (operation === 'delete') {
       connection.run(pushSql.bury, workspaceId, tableName, pk, clock, hlc, opId, version, now)
       this.hasTombstones = true

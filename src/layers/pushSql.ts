@@ -49,6 +49,8 @@ export const pushSql = {
       WHERE workspace_id = ? AND pk = ? AND (?, ?, ?) > (clock, hlc, op_id)`,
   ),
 
+  winner: perTable((table) => `SELECT op_id FROM s_${table} WHERE workspace_id = ? AND pk = ?`),
+
   /** What a record stands by. */
   standing: perTable(
     (table) => `

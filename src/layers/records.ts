@@ -84,6 +84,11 @@ export class Records {
     return this.connection.run(pushSql.replaceRow[tableName], ...row) > 0
   }
 
+  /** The id of the op that a record stands by: most replays need know no more, and payloads are long. */
+  winnerOf({ tableName, pk }: CheckedOp): string | undefined {
+    return this.connection.first<{ op_id: string }>(pushSql.winner[tableName], this.workspaceId, pk)?.op_id
+  }
+
   standing({ tableName, pk }: CheckedOp): StandingRow | undefined {
     return this.connection.first<StandingRow>(pushSql.standing[tableName], this.workspaceId, pk)
   }
