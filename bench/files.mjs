@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { copyFileSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
-import { FileIndex } from '../dist/src/layers/fileIndex.js'
+import { FileIndex } from '../dist/src/layers/synchronous/fileIndex.js'
 import { batch } from './workloads.mjs'
 
 const mimeType = 'image/png'

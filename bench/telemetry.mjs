@@ -2,12 +2,12 @@
  * What spans and metrics cost a push when nobody listens: the gateway against its own verb without them, on one database.
  */
 import { Context, Effect, Layer, ManagedRuntime } from 'effect'
-import * as Database from '../dist/src/layers/Database.js'
+import * as Database from '../dist/src/layers/synchronous/Database.js'
 import * as IdGenerator from '../dist/src/layers/IdGenerator.js'
 import * as Config from '../dist/src/layers/ProviderConfig.js'
-import { push } from '../dist/src/layers/push.js'
-import * as Migrator from '../dist/src/layers/SchemaMigrator.js'
-import * as Gateway from '../dist/src/layers/SyncGateway.js'
+import { push } from '../dist/src/layers/synchronous/push.js'
+import * as Migrator from '../dist/src/layers/synchronous/SchemaMigrator.js'
+import * as Gateway from '../dist/src/layers/synchronous/SyncGateway.js'
 import { SyncGateway } from '../dist/src/services/index.js'
 
 /** Both as contestants: `ours` is observed, `floor` is not. */

@@ -2,7 +2,7 @@
  * How a command ends that cannot do what it was asked for: one line, and an exit code.
  */
 import { Data } from 'effect'
-import { rootMessage } from '../layers/sqliteErrors.js'
+import { rootMessage } from '../layers/synchronous/sqliteErrors.js'
 
 export const exitCodes = { failed: 1, usage: 2, interrupted: 130 } as const
 

@@ -4,7 +4,7 @@
 import { Command, Options } from '@effect/cli'
 import { Effect, Layer } from 'effect'
 import { schemaState } from '../layers/operating/schemaState.js'
-import * as Migrator from '../layers/SchemaMigrator.js'
+import * as Migrator from '../layers/synchronous/SchemaMigrator.js'
 import { ProviderConfig } from '../services/ProviderConfig.js'
 import { SchemaMigrator } from '../services/SchemaMigrator.js'
 import { failed } from './failure.js'

@@ -4,7 +4,7 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { Effect, Layer, Logger, LogLevel, Option } from 'effect'
-import { type Connection, makeConnection } from '../layers/connection.js'
+import { type Connection, makeConnection } from '../layers/synchronous/connection.js'
 import { observe } from '../layers/operating/observer.js'
 import { layerWithConfig } from '../layers/Provider.js'
 import * as Config from '../layers/ProviderConfig.js'

@@ -5,11 +5,11 @@ import { createReadStream, createWriteStream, existsSync, rmSync, statSync } fro
 import { Args, Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
 import { publish } from '../layers/operating/backup.js'
-import { makeConnection } from '../layers/connection.js'
+import { makeConnection } from '../layers/synchronous/connection.js'
 import { workspaceNamed } from '../layers/operating/inspect.js'
 import { pinSnapshot } from '../layers/operating/observer.js'
 import { schemaState } from '../layers/operating/schemaState.js'
-import { rootMessage } from '../layers/sqliteErrors.js'
+import { rootMessage } from '../layers/synchronous/sqliteErrors.js'
 import {
   BadLine,
   exportLines,

@@ -6,28 +6,28 @@
  */
 export { layer, layerMemory, layerWithConfig, type StartupError } from './Provider.js'
 /** The connection that the services on SQLite share. Its methods are internal: any release may change them. */
-export * as DatabaseLayer from './Database.js'
+export * as DatabaseLayer from './synchronous/Database.js'
 /** What is known about files, on SQLite. */
-export * as FileReferencesLayer from './FileReferences.js'
+export * as FileReferencesLayer from './sql/FileReferences.js'
 /** New ids: random ones, or such that a test can foretell. */
 export * as IdGeneratorLayer from './IdGenerator.js'
 /** Log lines as the provider writes them. */
 export * as LoggerLayer from './logger.js'
 /** The account of maintenance runs beside a database. */
-export * as MaintenanceLayer from './Maintenance.js'
+export * as MaintenanceLayer from './synchronous/Maintenance.js'
 /** Memberships on SQLite. */
-export * as MembershipsLayer from './Memberships.js'
+export * as MembershipsLayer from './sql/Memberships.js'
 /** The in-memory layers. */
 export * as MemoryLayers from './memory/index.js'
 /** Settings: from the environment, or given in the program. */
 export * as ProviderConfigLayer from './ProviderConfig.js'
 /** Opens the file and migrates it. `DatabaseLayer` needs what it leaves. */
-export * as SchemaMigratorLayer from './SchemaMigrator.js'
+export * as SchemaMigratorLayer from './synchronous/SchemaMigrator.js'
 /** The sync gateway on SQLite. */
-export * as SyncGatewayLayer from './SyncGateway.js'
+export * as SyncGatewayLayer from './synchronous/SyncGateway.js'
 /** Upload intents on SQLite. */
-export * as UploadIntentsLayer from './UploadIntents.js'
+export * as UploadIntentsLayer from './sql/UploadIntents.js'
 /** Upkeep on SQLite, and the schedule that runs it. */
-export * as UpkeepLayer from './Upkeep.js'
+export * as UpkeepLayer from './synchronous/Upkeep.js'
 /** The workspace store on SQLite. */
-export * as WorkspaceStoreLayer from './WorkspaceStore.js'
+export * as WorkspaceStoreLayer from './sql/WorkspaceStore.js'

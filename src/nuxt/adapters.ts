@@ -4,7 +4,7 @@
 import { Cause, ConfigProvider, Context, Effect, Exit, Layer, ManagedRuntime, Option, Runtime } from 'effect'
 import * as Logger from '../layers/logger.js'
 import * as ProviderLayer from '../layers/Provider.js'
-import { rootMessage } from '../layers/sqliteErrors.js'
+import { rootMessage } from '../layers/synchronous/sqliteErrors.js'
 import { FileReferences } from '../services/FileReferences.js'
 import { Maintenance } from '../services/Maintenance.js'
 import type { StorageReason } from '../services/StorageError.js'

@@ -9,7 +9,7 @@ import { Effect, Layer } from 'effect'
 import { afterAll, describe, expect, it } from 'vitest'
 import { migrations } from '../../migrations/index.js'
 import { ProviderConfigLayer } from '../../src/layers/index.js'
-import * as SchemaMigratorLayer from '../../src/layers/SchemaMigrator.js'
+import * as SchemaMigratorLayer from '../../src/layers/synchronous/SchemaMigrator.js'
 import {
   brokenRules,
   formerQuery,

@@ -3,14 +3,14 @@
  * SQL layers as what is tested. Ids and time are given, so that the same call has the same result on both.
  */
 import { Clock, Context, Effect, FiberRef, Layer, Logger, ManagedRuntime } from 'effect'
-import * as Database from '../../src/layers/Database.js'
+import * as Database from '../../src/layers/synchronous/Database.js'
 import * as MemoryMembers from '../../src/layers/memory/Memberships.js'
 import { StoreState } from '../../src/layers/memory/StoreState.js'
 import * as MemoryStore from '../../src/layers/memory/WorkspaceStore.js'
-import * as SqlMembers from '../../src/layers/Memberships.js'
+import * as SqlMembers from '../../src/layers/sql/Memberships.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
-import * as Migrator from '../../src/layers/SchemaMigrator.js'
-import * as SqlStore from '../../src/layers/WorkspaceStore.js'
+import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
+import * as SqlStore from '../../src/layers/sql/WorkspaceStore.js'
 import { IdGenerator, Memberships, type Role, WorkspaceStore } from '../../src/services/index.js'
 import { fc } from './property.js'
 

@@ -9,12 +9,12 @@ import { linkSync, renameSync, rmSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { Data, Effect } from 'effect'
 import type { StorageError } from '../../services/StorageError.js'
-import { type Connection, makeConnection } from '../connection.js'
+import { type Connection, makeConnection } from '../synchronous/connection.js'
 import { syncFile, syncFolderOf } from './files.js'
-import { type Extent, leapSql } from '../leap.js'
+import { type Extent, leapSql } from '../synchronous/leap.js'
 import { attempt, patienceMillis, pinSnapshot } from './observer.js'
 import { type SchemaState, schemaState, withOffsetsOf } from './schemaState.js'
-import { isDriverError, rootMessage, toStorageError } from '../sqliteErrors.js'
+import { isDriverError, rootMessage, toStorageError } from '../synchronous/sqliteErrors.js'
 
 /** A copy that is not what it should be, or a target that is not to be replaced. One line. */
 export class BackupRefused extends Data.TaggedError('BackupRefused')<{ readonly message: string }> {}

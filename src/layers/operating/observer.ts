@@ -5,8 +5,8 @@ import { existsSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { Effect, type Scope } from 'effect'
 import { DatabaseOpenError, type StorageError } from '../../services/StorageError.js'
-import { settledSize } from '../databaseFile.js'
-import { isDriverError, openError, toStorageError } from '../sqliteErrors.js'
+import { settledSize } from '../synchronous/databaseFile.js'
+import { isDriverError, openError, toStorageError } from '../synchronous/sqliteErrors.js'
 
 /** How long a lock is waited for. A command may block its own process. */
 export const patienceMillis = 5_000

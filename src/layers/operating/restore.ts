@@ -9,11 +9,11 @@ import Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
 import type { StorageError } from '../../services/StorageError.js'
 import { BackupRefused, checkCopy, type Checked, companions, extentIn } from './backup.js'
-import { makeConnection } from '../connection.js'
+import { makeConnection } from '../synchronous/connection.js'
 import { copyNew, resemble, syncFile, syncFolderOf } from './files.js'
 import { type Holder, holdersOf, holdersText } from './holders.js'
-import { type Extent, lastSeen } from '../leap.js'
-import { isDriverError, rootMessage, sqliteCode } from '../sqliteErrors.js'
+import { type Extent, lastSeen } from '../synchronous/leap.js'
+import { isDriverError, rootMessage, sqliteCode } from '../synchronous/sqliteErrors.js'
 
 export interface Restored extends Checked {
   /** The database as it was; undefined when there was none. */

@@ -4,10 +4,10 @@
 import Sqlite from 'better-sqlite3'
 import { Effect, Layer, Logger, LogLevel } from 'effect'
 import type { SchemaVersion } from '../../services/SchemaMigrator.js'
-import { type Connection, makeConnection } from '../connection.js'
+import { type Connection, makeConnection } from '../synchronous/connection.js'
 import * as Config from '../ProviderConfig.js'
-import * as Migrator from '../SchemaMigrator.js'
-import { knownMigrations, migrationsTable, newestKnown } from '../schemaVersion.js'
+import * as Migrator from '../synchronous/SchemaMigrator.js'
+import { knownMigrations, migrationsTable, newestKnown } from '../synchronous/schemaVersion.js'
 
 export interface SchemaState {
   /**

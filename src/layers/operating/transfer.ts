@@ -10,9 +10,9 @@ import { checkOp } from '../../services/opRules.js'
 import { limits, type PendingOp, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { InvalidOp, OpConflict, type OpRule } from '../../services/SyncErrors.js'
 import { type GatewayError, OpAccepted, SyncGateway } from '../../services/SyncGateway.js'
-import type { Connection } from '../connection.js'
-import { positionOf } from '../position.js'
-import { perTable } from '../pushSql.js'
+import type { Connection } from '../synchronous/connection.js'
+import { positionOf } from '../sql/position.js'
+import { perTable } from '../synchronous/pushSql.js'
 
 const exportFormat = 'or3-sqlite-workspace'
 const exportVersion = 1

@@ -2,14 +2,14 @@
  * Upkeep on SQLite, and the schedule that runs it inside the server.
  */
 import { Duration, Effect, Layer, Option } from 'effect'
-import { Maintenance } from '../services/Maintenance.js'
-import { ProviderConfig } from '../services/ProviderConfig.js'
-import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
-import { observeUpkeep } from '../services/telemetry.js'
+import { Maintenance } from '../../services/Maintenance.js'
+import { ProviderConfig } from '../../services/ProviderConfig.js'
+import { Upkeep, type UpkeepReport } from '../../services/Upkeep.js'
+import { observeUpkeep } from '../../services/telemetry.js'
 import { Database } from './Database.js'
-import { unbornWorkspace } from './position.js'
+import { unbornWorkspace } from '../sql/position.js'
 import { collectTombstones, trimChangeLog } from './retention.js'
-import { idle } from './time.js'
+import { idle } from '../time.js'
 
 const none: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
 

@@ -5,10 +5,10 @@
  * only the front of each log is looked at, which costs a few steps per workspace; `or3-sqlite check` looks at all of it.
  */
 import { Either } from 'effect'
-import { type SyncedTable, syncedTables } from '../services/SyncDomain.js'
+import { type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { type Connection, transaction } from './connection.js'
 import { leap } from './leap.js'
-import { positionOf } from './position.js'
+import { positionOf } from '../sql/position.js'
 
 const lowestAboveFloor = (table: SyncedTable) => `
   SELECT min(server_version) AS version FROM s_${table} AS r

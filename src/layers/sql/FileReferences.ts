@@ -2,15 +2,15 @@
  * What is known about files, on SQLite: pages of the index that pushes keep in step (`fileIndex.ts`), and of upload intents.
  */
 import { Effect, Layer } from 'effect'
-import { FileReferences, type StorageKind, type StoragePage } from '../services/FileReferences.js'
-import { liveItem, pageOf, type Placed, retainedItem } from '../services/fileItems.js'
-import type { ReferringTable } from '../services/fileRules.js'
-import { type CheckedStorageQuery, checkStorageQuery } from '../services/fileRequests.js'
-import { observeFiles } from '../services/telemetry.js'
-import type { Connection } from './connection.js'
-import { Database } from './Database.js'
+import { FileReferences, type StorageKind, type StoragePage } from '../../services/FileReferences.js'
+import { liveItem, pageOf, type Placed, retainedItem } from '../../services/fileItems.js'
+import type { ReferringTable } from '../../services/fileRules.js'
+import { type CheckedStorageQuery, checkStorageQuery } from '../../services/fileRequests.js'
+import { observeFiles } from '../../services/telemetry.js'
+import type { Connection } from '../synchronous/connection.js'
+import { Database } from '../synchronous/Database.js'
 import { fileReferencesSql } from './fileReferencesSql.js'
-import { epochSeconds } from './time.js'
+import { epochSeconds } from '../time.js'
 
 type Query = CheckedStorageQuery & { readonly at: number }
 

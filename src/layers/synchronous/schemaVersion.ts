@@ -4,9 +4,9 @@
 import type { Connection } from '@effect/sql/SqlConnection'
 import type { SqlError } from '@effect/sql/SqlError'
 import { Effect } from 'effect'
-import { migrations } from '../../migrations/index.js'
-import { SchemaError, type SchemaVersion } from '../services/SchemaMigrator.js'
-import { syncedTables } from '../services/SyncDomain.js'
+import { migrations } from '../../../migrations/index.js'
+import { SchemaError, type SchemaVersion } from '../../services/SchemaMigrator.js'
+import { syncedTables } from '../../services/SyncDomain.js'
 
 /** All rows of one statement. */
 export const all = <Row>(

@@ -2,12 +2,12 @@
  * The sync gateway on SQLite. Each verb has a file of its own: push, pull, snapshot, retention.
  */
 import { Effect, Layer, RcRef, Schedule } from 'effect'
-import { gatewayOf } from '../services/gatewayOf.js'
-import { IdGenerator } from '../services/IdGenerator.js'
-import { SyncGateway } from '../services/SyncGateway.js'
+import { gatewayOf } from '../../services/gatewayOf.js'
+import { IdGenerator } from '../../services/IdGenerator.js'
+import { SyncGateway } from '../../services/SyncGateway.js'
 import { Database } from './Database.js'
-import { limitedWarning } from './logLimit.js'
-import { makeNews, type News } from './news.js'
+import { limitedWarning } from '../logLimit.js'
+import { makeNews, type News } from '../news.js'
 import { pull } from './pull.js'
 import { push } from './push.js'
 import { gcChangeLog, gcTombstones, updateCursor } from './retention.js'

@@ -5,24 +5,24 @@
  * afresh what may go, so it may stop anywhere and run beside itself.
  */
 import { Effect, Either } from 'effect'
-import { checkCursor, checkRetention } from '../services/requests.js'
-import type { StorageError } from '../services/StorageError.js'
-import type { SyncedTable } from '../services/SyncDomain.js'
-import { DeviceForbidden } from '../services/SyncErrors.js'
+import { checkCursor, checkRetention } from '../../services/requests.js'
+import type { StorageError } from '../../services/StorageError.js'
+import type { SyncedTable } from '../../services/SyncDomain.js'
+import { DeviceForbidden } from '../../services/SyncErrors.js'
 import type {
   ChangeLogReport,
   CursorRequest,
   GatewayError,
   RetentionRequest,
   TombstoneReport,
-} from '../services/SyncGateway.js'
+} from '../../services/SyncGateway.js'
 import type { Connection } from './connection.js'
-import { contentHash } from './contentHash.js'
+import { contentHash } from '../sql/contentHash.js'
 import type { Database } from './Database.js'
-import { contentOf, logEntryColumns, type LogEntryRow } from './logEntry.js'
-import { positionOf } from './position.js'
+import { contentOf, logEntryColumns, type LogEntryRow } from '../sql/logEntry.js'
+import { positionOf } from '../sql/position.js'
 import { perTable } from './pushSql.js'
-import { epochSeconds, letOthersGo } from './time.js'
+import { epochSeconds, letOthersGo } from '../time.js'
 
 /** Log entries or tombstones in one collecting transaction; each costs a second row, so that it writes 1,000 at most. */
 export const stepSize = 500

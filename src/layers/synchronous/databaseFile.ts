@@ -7,7 +7,7 @@
  */
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { DatabaseOpenError } from '../services/StorageError.js'
+import { DatabaseOpenError } from '../../services/StorageError.js'
 
 const codeOf = (error: unknown) => String((error as { readonly code?: unknown }).code)
 

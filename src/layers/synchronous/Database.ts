@@ -5,13 +5,13 @@
  */
 import Sqlite from 'better-sqlite3'
 import { Clock, Context, Deferred, Effect, Either, FiberId, Layer, Schedule } from 'effect'
-import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
-import { DatabaseOpenError, StorageError } from '../services/StorageError.js'
+import { ProviderConfig, type ProviderSettings } from '../../services/ProviderConfig.js'
+import { DatabaseOpenError, StorageError } from '../../services/StorageError.js'
 import { type Connection, makeConnection, transaction } from './connection.js'
 import { mendEmptiedLogs } from './emptiedLog.js'
 import { leapIfRestored, noteExtent } from './leap.js'
 import { SchemaImage } from './SchemaMigrator.js'
-import { epochSeconds } from './time.js'
+import { epochSeconds } from '../time.js'
 import { isDriverError, openError, rootMessage, sqliteCode, toStorageError } from './sqliteErrors.js'
 
 /** How long a lock held by another process is waited for. */

@@ -5,13 +5,13 @@
  * to change is it asked again, and changed, inside a write transaction.
  */
 import { Effect, Either, Layer } from 'effect'
-import { IdGenerator } from '../services/IdGenerator.js'
+import { IdGenerator } from '../../services/IdGenerator.js'
 import {
   type DefaultWorkspace,
   type Role,
   type WorkspaceSummary,
   WorkspaceStore,
-} from '../services/WorkspaceStore.js'
+} from '../../services/WorkspaceStore.js'
 import {
   checkId,
   checkIdentity,
@@ -20,11 +20,11 @@ import {
   checkWorkspace,
   defaultWorkspaceName,
   profileOf,
-} from '../services/workspaceRules.js'
-import { observeStore } from '../services/telemetry.js'
-import type { Connection } from './connection.js'
-import { Database } from './Database.js'
-import { epochSeconds } from './time.js'
+} from '../../services/workspaceRules.js'
+import { observeStore } from '../../services/telemetry.js'
+import type { Connection } from '../synchronous/connection.js'
+import { Database } from '../synchronous/Database.js'
+import { epochSeconds } from '../time.js'
 import { insertWorkspace, requireMember, requireRole, requireUser, workspaceSql } from './workspaceSql.js'
 
 interface AccountRow {

@@ -9,13 +9,13 @@ import {
   type Member,
   MemberNotFound,
   Memberships,
-} from '../services/Memberships.js'
-import type { Role } from '../services/WorkspaceStore.js'
-import { checkId, checkMember, checkMembership } from '../services/workspaceRules.js'
-import { observeMemberships } from '../services/telemetry.js'
-import type { Connection } from './connection.js'
-import { Database } from './Database.js'
-import { epochSeconds } from './time.js'
+} from '../../services/Memberships.js'
+import type { Role } from '../../services/WorkspaceStore.js'
+import { checkId, checkMember, checkMembership } from '../../services/workspaceRules.js'
+import { observeMemberships } from '../../services/telemetry.js'
+import type { Connection } from '../synchronous/connection.js'
+import { Database } from '../synchronous/Database.js'
+import { epochSeconds } from '../time.js'
 import { requireUser, requireWorkspace, workspaceSql } from './workspaceSql.js'
 
 interface MemberRow {

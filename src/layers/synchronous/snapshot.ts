@@ -6,20 +6,20 @@
  * page, so after many of them others have their turn.
  */
 import { Effect, Either } from 'effect'
-import { shownClock } from '../services/epochs.js'
-import type { IdGenerator } from '../services/IdGenerator.js'
-import { type CheckedSnapshot, checkSnapshot } from '../services/requests.js'
-import { type ChainStart, PageInProgress, startOf, type StoredRecord } from '../services/snapshotPage.js'
-import { limits, type SyncedTable } from '../services/SyncDomain.js'
-import type { SnapshotGone } from '../services/SyncErrors.js'
-import type { SnapshotError, SnapshotPage, SnapshotRequest } from '../services/SyncGateway.js'
+import { shownClock } from '../../services/epochs.js'
+import type { IdGenerator } from '../../services/IdGenerator.js'
+import { type CheckedSnapshot, checkSnapshot } from '../../services/requests.js'
+import { type ChainStart, PageInProgress, startOf, type StoredRecord } from '../../services/snapshotPage.js'
+import { limits, type SyncedTable } from '../../services/SyncDomain.js'
+import type { SnapshotGone } from '../../services/SyncErrors.js'
+import type { SnapshotError, SnapshotPage, SnapshotRequest } from '../../services/SyncGateway.js'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { inCodeUnitOrder, type KeyIndex } from './keyOrder.js'
-import { parsePayload } from './logEntry.js'
-import { positionOf } from './position.js'
+import { parsePayload } from '../sql/logEntry.js'
+import { positionOf } from '../sql/position.js'
 import { perTable } from './pushSql.js'
-import { letOthersGo } from './time.js'
+import { letOthersGo } from '../time.js'
 
 const inRange = (table: SyncedTable) =>
   `FROM s_${table} AS r INDEXED BY sqlite_autoindex_s_${table}_1

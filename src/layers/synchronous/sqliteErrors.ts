@@ -2,7 +2,7 @@
  * The one place that knows SQLite's result codes.
  */
 import Sqlite from 'better-sqlite3'
-import { DatabaseOpenError, StorageError, type StorageReason } from '../services/StorageError.js'
+import { DatabaseOpenError, StorageError, type StorageReason } from '../../services/StorageError.js'
 
 const reasons: ReadonlyArray<readonly [prefix: string, reason: StorageReason]> = [
   ['SQLITE_BUSY', 'busy'],

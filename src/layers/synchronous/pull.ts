@@ -5,18 +5,18 @@
  * So a page is a merge of at most 14 index ranges, each of which SQLite reads no further than the page needs.
  */
 import { Effect, Either } from 'effect'
-import { isFromBeforeRestore, shownClock } from '../services/epochs.js'
-import { checkPull, fitsPage } from '../services/requests.js'
-import { type Operation, type SyncChange, type SyncedTable, syncedTables } from '../services/SyncDomain.js'
-import type { GatewayError, PullPage, PullRequest } from '../services/SyncGateway.js'
+import { isFromBeforeRestore, shownClock } from '../../services/epochs.js'
+import { checkPull, fitsPage } from '../../services/requests.js'
+import { type Operation, type SyncChange, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
+import type { GatewayError, PullPage, PullRequest } from '../../services/SyncGateway.js'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { leap } from './leap.js'
-import { logEntryColumns, parsePayload } from './logEntry.js'
-import type { LimitedWarning } from './logLimit.js'
-import type { News } from './news.js'
-import { type Position, positionOf } from './position.js'
-import { epochSeconds } from './time.js'
+import { logEntryColumns, parsePayload } from '../sql/logEntry.js'
+import type { LimitedWarning } from '../logLimit.js'
+import type { News } from '../news.js'
+import { type Position, positionOf } from '../sql/position.js'
+import { epochSeconds } from '../time.js'
 
 const logColumns = `${logEntryColumns}, op_id`
 

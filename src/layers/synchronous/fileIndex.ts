@@ -11,8 +11,8 @@ import {
   normalizeHash,
   type ReferringTable,
   referringTables,
-} from '../services/fileRules.js'
-import type { CheckedOp } from '../services/opRules.js'
+} from '../../services/fileRules.js'
+import type { CheckedOp } from '../../services/opRules.js'
 import type { Connection } from './connection.js'
 
 /** @readByTests of the query plans. */

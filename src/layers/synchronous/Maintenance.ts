@@ -2,9 +2,9 @@
  * The account of maintenance runs beside a database, which says how much waits for the next one.
  */
 import { Effect, Layer, Option } from 'effect'
-import { Maintenance } from '../services/Maintenance.js'
-import { maintenanceOf } from '../services/maintenanceOf.js'
-import { ProviderConfig } from '../services/ProviderConfig.js'
+import { Maintenance } from '../../services/Maintenance.js'
+import { maintenanceOf } from '../../services/maintenanceOf.js'
+import { ProviderConfig } from '../../services/ProviderConfig.js'
 import { backlogOf } from './backlog.js'
 import { Database } from './Database.js'
 

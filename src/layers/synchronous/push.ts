@@ -5,10 +5,10 @@
  * less for small ones, and a batch is by construction what its ops are one by one: each sees those before it.
  */
 import { Effect, Either } from 'effect'
-import { leapSize, rebasedClock } from '../services/epochs.js'
-import { type CheckedOp, checkOp, isSameAsStands, isUuid, sameContent } from '../services/opRules.js'
-import { checkPush } from '../services/requests.js'
-import { InvalidOp, OpConflict, OpForbidden } from '../services/SyncErrors.js'
+import { leapSize, rebasedClock } from '../../services/epochs.js'
+import { type CheckedOp, checkOp, isSameAsStands, isUuid, sameContent } from '../../services/opRules.js'
+import { checkPush } from '../../services/requests.js'
+import { InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
 import {
   type GatewayError,
   OpAccepted,
@@ -16,17 +16,17 @@ import {
   OpReplayed,
   type PushRequest,
   type PushResult,
-} from '../services/SyncGateway.js'
+} from '../../services/SyncGateway.js'
 import type { Connection } from './connection.js'
-import { contentHash } from './contentHash.js'
+import { contentHash } from '../sql/contentHash.js'
 import type { Database } from './Database.js'
 import { FileIndex } from './fileIndex.js'
-import { contentOf, type LogEntryRow } from './logEntry.js'
-import type { News } from './news.js'
-import { type Position, positionOf } from './position.js'
+import { contentOf, type LogEntryRow } from '../sql/logEntry.js'
+import type { News } from '../news.js'
+import { type Position, positionOf } from '../sql/position.js'
 import { pushSql } from './pushSql.js'
 import { Records, standingOp } from './records.js'
-import { epochSeconds, letOthersGo } from './time.js'
+import { epochSeconds, letOthersGo } from '../time.js'
 
 type Checked = CheckedOp | InvalidOp | OpForbidden
 

@@ -2,8 +2,8 @@
  * What is kept of a trimmed op's content: enough to tell the same op from another one under its id.
  */
 import { createHash } from 'node:crypto'
-import { leapSize } from '../services/epochs.js'
-import { canonicalJson, type CheckedOp } from '../services/opRules.js'
+import { leapSize } from '../../services/epochs.js'
+import { canonicalJson, type CheckedOp } from '../../services/opRules.js'
 
 /** 16 bytes; equal for ops of equal content, whatever a restored backup did to their clocks. */
 export const contentHash = (op: Omit<CheckedOp, 'opId' | 'owner'>): Buffer => {

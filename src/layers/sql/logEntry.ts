@@ -2,8 +2,8 @@
  * A row of the change log as the op it came from.
  */
 import Sqlite from 'better-sqlite3'
-import type { CheckedOp } from '../services/opRules.js'
-import type { Operation, SyncedTable } from '../services/SyncDomain.js'
+import type { CheckedOp } from '../../services/opRules.js'
+import type { Operation, SyncedTable } from '../../services/SyncDomain.js'
 
 export interface LogEntryRow {
   readonly server_version: number

@@ -9,7 +9,7 @@ import {
   checkReserve,
   type CheckedReserve,
   expiresTooEarly,
-} from '../services/fileRequests.js'
+} from '../../services/fileRequests.js'
 import {
   fitting,
   rememberSeconds,
@@ -17,12 +17,12 @@ import {
   type Room,
   settleable,
   type StoredIntent,
-} from '../services/intentRules.js'
-import { observeIntents } from '../services/telemetry.js'
-import { type QuotaExceeded, type UploadIntentConflict, UploadIntents } from '../services/UploadIntents.js'
-import type { Connection } from './connection.js'
-import { Database } from './Database.js'
-import { epochSeconds } from './time.js'
+} from '../../services/intentRules.js'
+import { observeIntents } from '../../services/telemetry.js'
+import { type QuotaExceeded, type UploadIntentConflict, UploadIntents } from '../../services/UploadIntents.js'
+import type { Connection } from '../synchronous/connection.js'
+import { Database } from '../synchronous/Database.js'
+import { epochSeconds } from '../time.js'
 import { uploadIntentsSql } from './uploadIntentsSql.js'
 
 const intentOf = (connection: Connection, workspaceId: string, id: string): StoredIntent | undefined => {

@@ -2,8 +2,13 @@
  * The statements of the workspace store, and the checks that several of its methods share.
  */
 import { Either } from 'effect'
-import { type Role, UserNotFound, WorkspaceForbidden, WorkspaceNotFound } from '../services/WorkspaceStore.js'
-import type { Connection } from './connection.js'
+import {
+  type Role,
+  UserNotFound,
+  WorkspaceForbidden,
+  WorkspaceNotFound,
+} from '../../services/WorkspaceStore.js'
+import type { Connection } from '../synchronous/connection.js'
 
 /** Where a user without an active workspace goes. */
 const newHome = `(

@@ -1,11 +1,11 @@
 /**
  * The materialised rows as a push meets them: whose they are, what they stand by, and an op's taking of its record.
  */
-import { shownClock } from '../services/epochs.js'
-import type { CheckedOp } from '../services/opRules.js'
-import { type Superseded, supersededBy } from '../services/Winner.js'
+import { shownClock } from '../../services/epochs.js'
+import type { CheckedOp } from '../../services/opRules.js'
+import { type Superseded, supersededBy } from '../../services/Winner.js'
 import type { Connection } from './connection.js'
-import { parsePayload } from './logEntry.js'
+import { parsePayload } from '../sql/logEntry.js'
 import { pushSql } from './pushSql.js'
 
 /** A record's row, as `pushSql.standing` gives it. */
