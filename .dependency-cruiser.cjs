@@ -25,6 +25,26 @@ module.exports = {
       },
     },
     {
+      name: 'memory-knows-no-sql',
+      comment: 'What the SQL layers are held to is not made of them.',
+      severity: 'error',
+      from: { path: '^src/layers/memory/' },
+      to: { path: '^src/layers/(sql|synchronous|operating)/' },
+    },
+    {
+      name: 'sql-knows-no-engine',
+      comment: 'Statements and their reading are the same on every engine.',
+      severity: 'error',
+      from: { path: '^src/layers/sql/' },
+      to: { path: ['^src/layers/(synchronous|operating)/', '^node_modules/better-sqlite3/'] },
+    },
+    {
+      name: 'engines-serve-without-the-command',
+      severity: 'error',
+      from: { path: '^src/layers/synchronous/' },
+      to: { path: '^src/layers/operating/' },
+    },
+    {
       name: 'command-knows-no-host',
       comment: 'The command is a program of its own beside the server.',
       severity: 'error',

@@ -6,9 +6,9 @@
  */
 export { layer, layerMemory, layerWithConfig, type StartupError } from './Provider.js'
 /** The connection that the services on SQLite share. Its methods are internal: any release may change them. */
-export * as DatabaseLayer from './synchronous/Database.js'
+export * as DatabaseLayer from './synchronous/betterSqlite3.js'
 /** What is known about files, on SQLite. */
-export * as FileReferencesLayer from './sql/FileReferences.js'
+export * as FileReferencesLayer from './synchronous/FileReferences.js'
 /** New ids: random ones, or such that a test can foretell. */
 export * as IdGeneratorLayer from './IdGenerator.js'
 /** Log lines as the provider writes them. */

@@ -41,6 +41,7 @@ const pages = choices.flatMap((tables) =>
 const textsOf = (name: string, value: unknown): ReadonlyArray<Statement> => {
   if (typeof value === 'string') return [[name, value]]
   if (value === pullSql.page) return pages
+  if (typeof value === 'function' && 'sql' in value) return textsOf(name, value.sql)
   if (typeof value !== 'object' || value === null) throw new Error(`${name} is no statement`)
   return Object.entries(value).flatMap(([key, member]) => textsOf(`${name}.${key}`, member))
 }
@@ -49,7 +50,9 @@ const layers = fileURLToPath(new URL('../../src/layers', import.meta.url))
 
 /** The statements that any layer exports, in objects named `…Sql`, so that none can be forgotten here. */
 const exportedStatements = async () => {
-  const files = readdirSync(layers).filter((file) => file.endsWith('.ts'))
+  const files = readdirSync(layers, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  )
   const modules = await Promise.all(
     files.map((file) => import(join(layers, file)) as Promise<Record<string, unknown>>),
   )
@@ -75,8 +78,8 @@ const exceptions: ReadonlyArray<{
     why: 'looks at the first entry only (LIMIT 1)',
   },
   {
-    name: /^uploadIntentsSql\.room$/,
-    step: /^(USE TEMP B-TREE FOR GROUP BY|SCAN \(subquery-\d\)|SCAN CONSTANT ROW)$/,
+    name: /^uploadIntentsSql\.(room|reserve)$/,
+    step: /^(USE TEMP B-TREE FOR GROUP BY|SCAN \(subquery-\d\)|SCAN room|SCAN CONSTANT ROW)$/,
     why: 'sorts the intents that have not expired: as many as there are uploads under way',
   },
   {

@@ -8,7 +8,9 @@ import Sqlite from 'better-sqlite3'
 import { Effect, Layer, Logger } from 'effect'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Connection } from '../../src/layers/synchronous/connection.js'
-import * as Database from '../../src/layers/synchronous/Database.js'
+import * as Batches from '../../src/layers/synchronous/Batches.js'
+import * as Engine from '../../src/layers/synchronous/betterSqlite3.js'
+import { Database } from '../../src/layers/synchronous/Database.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
@@ -34,18 +36,19 @@ interface Statement {
 /** The database, and a list of the statements that are run on it. */
 const observed = (statements: Array<Statement>) =>
   Layer.effect(
-    Database.Database,
-    Effect.map(Database.Database, (inner) => {
-      const watch = (kind: Statement['kind'], { all, first, run, each }: Connection): Connection => {
+    Database,
+    Effect.map(Database, (inner) => {
+      const watch = (kind: Statement['kind'], { all, first, run, execute, each }: Connection): Connection => {
         const seen = (sql: string) => (statements.push({ kind, sql }), sql)
         return {
           all: (sql, ...params) => all(seen(sql), ...params),
           first: (sql, ...params) => first(seen(sql), ...params),
           run: (sql, ...params) => run(seen(sql), ...params),
+          execute: (sql, params) => execute(seen(sql), params),
           each: (sql, ...params) => each(seen(sql), ...params),
         }
       }
-      return Database.Database.of({
+      return Database.of({
         direct: (operation, body) => inner.direct(operation, (c) => body(watch('direct', c))),
         snapshot: (operation, body) => inner.snapshot(operation, (c) => body(watch('snapshot', c))),
         write: (operation, body) => inner.write(operation, (c) => body(watch('write', c))),
@@ -62,8 +65,10 @@ const withObservedStore = <A>(
 ): A => {
   const seen: Array<Statement> = []
   const layer = Store.layer.pipe(
+    // Another one than the engine has made, over the database between.
+    Layer.provide(Layer.fresh(Batches.layer)),
     Layer.provide(observed(seen)),
-    Layer.provide(Database.layer),
+    Layer.provide(Engine.layer),
     Layer.provide(Migrator.layer),
     Layer.provide(Config.layerOf({ dbPath: ':memory:' })),
     Layer.provide(IdGenerator.layer),
@@ -85,13 +90,12 @@ const withObservedStore = <A>(
 const planner = async () => {
   const subject = await openSubject('sqlite file')
   const database = new Sqlite(subject.file!, { readonly: true })
+  // A new row that others refer to lets SQLite search these, but only while some refer to nothing; plans do not show that.
+  database.pragma('foreign_keys = OFF')
   const plan = (sql: string): ReadonlyArray<string> => {
     const statement = database.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`)
     const count = sql.match(/\?/g)?.length ?? 0
-    const rows = sql.includes(':workspaceId')
-      ? statement.all({ workspaceId: 'w', userId: 'u' })
-      : statement.all(...Array.from({ length: count }, () => 'x'))
-    return rows.map(({ detail }) => detail)
+    return statement.all(...Array.from({ length: count }, () => 'x')).map(({ detail }) => detail)
   }
   const close = async () => {
     database.close()
@@ -151,10 +155,10 @@ describe('on the usual path', () => {
 describe('every statement of the store', () => {
   // No session asks for all workspaces; the host's sweep does, and means all of them.
   const ofSessions = Object.entries(workspaceSql).filter(([name]) => name !== 'allLive')
-  it.each(ofSessions)('%s scans no table', async (_name, sql) => {
+  it.each(ofSessions)('%s scans no table', async (_name, { sql }) => {
     const { plan, close } = await planner()
     try {
-      expect(plan(sql).filter((step) => step.startsWith('SCAN'))).toEqual([])
+      expect(plan(sql).filter((step) => /^SCAN (?!CONSTANT ROW)/.test(step))).toEqual([])
     } finally {
       await close()
     }

@@ -3,7 +3,9 @@
  * SQL layers as what is tested. Ids and time are given, so that the same call has the same result on both.
  */
 import { Clock, Context, Effect, FiberRef, Layer, Logger, ManagedRuntime } from 'effect'
-import * as Database from '../../src/layers/synchronous/Database.js'
+import * as Batches from '../../src/layers/synchronous/Batches.js'
+import * as Engine from '../../src/layers/synchronous/betterSqlite3.js'
+import { Database } from '../../src/layers/synchronous/Database.js'
 import * as MemoryMembers from '../../src/layers/memory/Memberships.js'
 import { StoreState } from '../../src/layers/memory/StoreState.js'
 import * as MemoryStore from '../../src/layers/memory/WorkspaceStore.js'
@@ -245,9 +247,9 @@ export const emptyState = (): StoreState['Type'] => ({
 /** Pauses before every transaction and every statement outside of one: all the places where callers can interleave. */
 const pausing = (pause: Effect.Effect<void>) =>
   Layer.effect(
-    Database.Database,
-    Effect.map(Database.Database, ({ direct, snapshot, write }) =>
-      Database.Database.of({
+    Database,
+    Effect.map(Database, ({ direct, snapshot, write }) =>
+      Database.of({
         direct: (operation, body) => Effect.zipRight(pause, direct(operation, body)),
         snapshot: (operation, body) => Effect.zipRight(pause, snapshot(operation, body)),
         write: (operation, body) => Effect.zipRight(pause, write(operation, body)),
@@ -262,8 +264,10 @@ export const sqlSystem = (
 ): { readonly system: System; readonly close: () => Promise<void> } => {
   const runtime = ManagedRuntime.make(
     Layer.mergeAll(SqlStore.layer, SqlMembers.layer).pipe(
+      // Another one than the engine has made, over the database between.
+      Layer.provide(Layer.fresh(Batches.layer)),
       Layer.provide(pausing(pause)),
-      Layer.provide(Database.layer),
+      Layer.provide(Engine.layer),
       Layer.provide(Migrator.layer),
       Layer.provide(Config.layerOf({ dbPath, synchronous: 'OFF' })),
       Layer.provide(idsOfCalls(Effect.void)),

@@ -13,7 +13,7 @@ import { limits, type SyncedTable, syncedTables } from '../../services/SyncDomai
 import { makeConnection } from '../synchronous/connection.js'
 import { addFileFunctions, fileInvariants } from './fileInvariants.js'
 import { attempt } from './observer.js'
-import { unbornWorkspace } from '../sql/position.js'
+import { unbornWorkspace } from '../synchronous/position.js'
 import { requiredTables } from '../synchronous/schemaVersion.js'
 import { objectsOf, type SchemaObjects } from './schemaState.js'
 

@@ -11,7 +11,7 @@ import { limits, type PendingOp, type SyncedTable, syncedTables } from '../../se
 import { InvalidOp, OpConflict, type OpRule } from '../../services/SyncErrors.js'
 import { type GatewayError, OpAccepted, SyncGateway } from '../../services/SyncGateway.js'
 import type { Connection } from '../synchronous/connection.js'
-import { positionOf } from '../sql/position.js'
+import { positionOf } from '../synchronous/position.js'
 import { perTable } from '../synchronous/pushSql.js'
 
 const exportFormat = 'or3-sqlite-workspace'

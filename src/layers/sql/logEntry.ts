@@ -1,7 +1,6 @@
 /**
  * A row of the change log as the op it came from.
  */
-import Sqlite from 'better-sqlite3'
 import type { CheckedOp } from '../../services/opRules.js'
 import type { Operation, SyncedTable } from '../../services/SyncDomain.js'
 
@@ -31,12 +30,3 @@ export const contentOf = (opId: string, row: LogEntryRow): CheckedOp => ({
   deviceId: row.device_id,
   owner: null,
 })
-
-/** A stored payload. What else is there is damage, and said without repeating what the user wrote. */
-export const parsePayload = (json: string): unknown => {
-  try {
-    return JSON.parse(json)
-  } catch {
-    throw new Sqlite.SqliteError('a stored payload is not JSON', 'SQLITE_CORRUPT')
-  }
-}

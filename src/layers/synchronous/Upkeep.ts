@@ -7,7 +7,7 @@ import { ProviderConfig } from '../../services/ProviderConfig.js'
 import { Upkeep, type UpkeepReport } from '../../services/Upkeep.js'
 import { observeUpkeep } from '../../services/telemetry.js'
 import { Database } from './Database.js'
-import { unbornWorkspace } from '../sql/position.js'
+import { unbornWorkspace } from './position.js'
 import { collectTombstones, trimChangeLog } from './retention.js'
 import { idle } from '../time.js'
 

@@ -8,7 +8,7 @@
 import { Duration, Effect } from 'effect'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
-import { unbornWorkspace } from '../sql/position.js'
+import { unbornWorkspace } from './position.js'
 import { epochSeconds, letOthersGo } from '../time.js'
 
 /** Workspaces looked at before others get a turn; a millisecond or two. */

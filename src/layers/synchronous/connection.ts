@@ -14,6 +14,8 @@ export interface Connection {
   readonly first: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => Row | undefined
   /** Runs a statement that returns no rows; gives the number of rows it changed. */
   readonly run: (sql: string, ...params: ReadonlyArray<unknown>) => number
+  /** Any statement: its rows, none of one that returns none. */
+  readonly execute: (sql: string, params: ReadonlyArray<unknown>) => Array<Readonly<Record<string, unknown>>>
   /** One row after the other, as arrays, which is faster for wide ones. To be read to its end, or left, before anything else. */
   readonly each: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => Iterable<Row>
 }
@@ -32,6 +34,8 @@ interface Statement {
   readonly run: (...params: ReadonlyArray<any>) => { readonly changes: number }
   readonly iterate: (...params: ReadonlyArray<any>) => Iterable<unknown>
   readonly raw: (on: boolean) => Statement
+  /** Whether it returns rows. */
+  readonly reader: boolean
 }
 
 /** Prepares each text once. The texts are a fixed set: none is built from input. */
@@ -51,6 +55,12 @@ export const makeConnection = (database: Driver): Connection => {
     first: <Row>(sql: string, ...params: ReadonlyArray<unknown>) =>
       prepare(sql).get(...params) as Row | undefined,
     run: (sql, ...params) => prepare(sql).run(...params).changes,
+    execute: (sql, params) => {
+      const prepared = prepare(sql)
+      if (prepared.reader) return prepared.all(...params) as Array<Readonly<Record<string, unknown>>>
+      prepared.run(...params)
+      return []
+    },
     each: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => {
       let statement = preparedArrays.get(sql)
       if (statement === undefined) {

@@ -8,7 +8,7 @@ import { Either } from 'effect'
 import { type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { type Connection, transaction } from './connection.js'
 import { leap } from './leap.js'
-import { positionOf } from '../sql/position.js'
+import { positionOf } from './position.js'
 
 const lowestAboveFloor = (table: SyncedTable) => `
   SELECT min(server_version) AS version FROM s_${table} AS r

@@ -11,7 +11,7 @@ import { Either } from 'effect'
 import { leapOver } from '../../services/epochs.js'
 import * as metrics from '../../services/metrics.js'
 import { type Connection, transaction } from './connection.js'
-import { positionOf, unbornWorkspace } from '../sql/position.js'
+import { positionOf, unbornWorkspace } from './position.js'
 
 export const leapSql = {
   workspaces: `SELECT workspace_id AS id FROM server_version_counter WHERE workspace_id <> ?`,

@@ -12,10 +12,11 @@ import type { GatewayError, PullPage, PullRequest } from '../../services/SyncGat
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { leap } from './leap.js'
-import { logEntryColumns, parsePayload } from '../sql/logEntry.js'
+import { logEntryColumns } from '../sql/logEntry.js'
+import { parsePayload } from './payload.js'
 import type { LimitedWarning } from '../logLimit.js'
 import type { News } from '../news.js'
-import { type Position, positionOf } from '../sql/position.js'
+import { type Position, positionOf } from './position.js'
 import { epochSeconds } from '../time.js'
 
 const logColumns = `${logEntryColumns}, op_id`

@@ -20,7 +20,7 @@ import type { Connection } from './connection.js'
 import { contentHash } from '../sql/contentHash.js'
 import type { Database } from './Database.js'
 import { contentOf, logEntryColumns, type LogEntryRow } from '../sql/logEntry.js'
-import { positionOf } from '../sql/position.js'
+import { positionOf } from './position.js'
 import { perTable } from './pushSql.js'
 import { epochSeconds, letOthersGo } from '../time.js'
 

@@ -16,8 +16,8 @@ import type { SnapshotError, SnapshotPage, SnapshotRequest } from '../../service
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { inCodeUnitOrder, type KeyIndex } from './keyOrder.js'
-import { parsePayload } from '../sql/logEntry.js'
-import { positionOf } from '../sql/position.js'
+import { parsePayload } from './payload.js'
+import { positionOf } from './position.js'
 import { perTable } from './pushSql.js'
 import { letOthersGo } from '../time.js'
 

@@ -7,9 +7,9 @@ import { liveItem, pageOf, type Placed, retainedItem } from '../../services/file
 import type { ReferringTable } from '../../services/fileRules.js'
 import { type CheckedStorageQuery, checkStorageQuery } from '../../services/fileRequests.js'
 import { observeFiles } from '../../services/telemetry.js'
-import type { Connection } from '../synchronous/connection.js'
-import { Database } from '../synchronous/Database.js'
-import { fileReferencesSql } from './fileReferencesSql.js'
+import type { Connection } from './connection.js'
+import { Database } from './Database.js'
+import { fileReferencesSql } from '../sql/fileReferencesSql.js'
 import { epochSeconds } from '../time.js'
 
 type Query = CheckedStorageQuery & { readonly at: number }

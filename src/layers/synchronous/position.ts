@@ -1,7 +1,7 @@
 /**
  * Where a workspace stands: its high watermark, its floor, and what leaps have added to all it shows.
  */
-import type { Connection } from '../synchronous/connection.js'
+import type { Connection } from './connection.js'
 
 /**
  * The workspace whose row says where workspaces begin that have none yet: at 0, or above all that was before the last

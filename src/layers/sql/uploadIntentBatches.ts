@@ -1,0 +1,80 @@
+/**
+ * The calls of upload intents as batches. Room is counted and taken at once, so two uploads cannot both have the last of it. What
+ * is counted is kept at hand: the bytes of live files as one number, the intents in the order of their expiry.
+ */
+import { Either } from 'effect'
+import {
+  fitting,
+  type IntendedFile,
+  reservable,
+  type Room,
+  settleable,
+  type StoredIntent,
+} from '../../services/intentRules.js'
+import type { QuotaExceeded, UploadIntentConflict } from '../../services/UploadIntents.js'
+import { type Batch, firstOf, type Row } from './batch.js'
+import { uploadIntentsSql } from './uploadIntentsSql.js'
+
+export interface IntentKey {
+  readonly workspaceId: string
+  readonly intentId: string
+}
+
+/** All times in epoch seconds. */
+export interface Reservation extends IntentKey {
+  readonly file: IntendedFile
+  readonly expiresAt: number
+  readonly quotaBytes: number | undefined
+}
+
+const intentIn = (row: Row | undefined): StoredIntent | undefined =>
+  row && { ...(row as Omit<StoredIntent, 'settled'>), settled: row.settled === 1 }
+
+const roomIn = (row: Row): Room => ({ ...(row as Omit<Room, 'isStored'>), isStored: row.isStored === 1 })
+
+const asVoid = <A, E>(either: Either.Either<A, E>): Either.Either<void, E> =>
+  Either.map(either, () => undefined)
+
+export const reserve = (
+  { workspaceId, intentId, file, expiresAt, quotaBytes }: Reservation,
+  now: number,
+): Batch<void, UploadIntentConflict | QuotaExceeded> => {
+  const { hash, mimeType, sizeBytes } = file
+  const params = { workspaceId, intentId, hash, mimeType, sizeBytes, expiresAt, now }
+  return {
+    statements: [
+      uploadIntentsSql.intent(params),
+      uploadIntentsSql.room(params),
+      uploadIntentsSql.reserve({ ...params, quotaBytes: quotaBytes ?? null }),
+      uploadIntentsSql.forgetOld(params),
+    ],
+    read: (results) =>
+      Either.flatMap(reservable(intentIn(firstOf(results, 0)), file, now), (id) =>
+        id === 'held' || quotaBytes === undefined
+          ? Either.void
+          : fitting(roomIn(firstOf(results, 1)!), sizeBytes, quotaBytes),
+      ),
+  }
+}
+
+export const consume = (
+  { workspaceId, intentId }: IntentKey,
+  file: IntendedFile,
+  storageId: string,
+  now: number,
+): Batch<void, UploadIntentConflict> => {
+  const { hash, mimeType, sizeBytes } = file
+  const params = { workspaceId, intentId, hash, mimeType, sizeBytes, storageId, now }
+  return {
+    statements: [uploadIntentsSql.intent(params), uploadIntentsSql.settle(params)],
+    read: (results) => asVoid(settleable(intentIn(firstOf(results, 0)), now, file)),
+  }
+}
+
+export const cancel = (key: IntentKey, now: number): Batch<void, UploadIntentConflict> => {
+  const params = { ...key, hash: null, mimeType: null, sizeBytes: null, storageId: null, now }
+  return {
+    statements: [uploadIntentsSql.intent(params), uploadIntentsSql.settle(params)],
+    read: (results) => asVoid(settleable(intentIn(firstOf(results, 0)), now)),
+  }
+}
