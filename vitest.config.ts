@@ -17,6 +17,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/workDir.ts',
+    setupFiles: 'test/support/turns.ts',
     silent: 'passed-only',
     // Much of a run is waiting for processes, so all cores, where Vitest leaves one free.
     maxWorkers: '100%',

@@ -200,7 +200,10 @@ describe('a push', () => {
     expect(lines).toEqual(
       hooks === 'hang'
         ? []
-        : ["[or3-provider-sqlite] the host's hook db.messages.create:action:after failed with Error"],
+        : [
+            "[or3-provider-sqlite] the host's hook db.messages.create:action:after failed with Error",
+            "[or3-provider-sqlite] 19 more faults of the host's hooks were not logged",
+          ],
     )
   })
 })
