@@ -12,7 +12,7 @@ import { afterAll, expect, it } from 'vitest'
 import { brokenRules, query } from '../support/adoption.js'
 import { buildForProcesses, type Started } from '../support/processes.js'
 import { patience } from '../support/property.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const rounds = 50
 /** Each with a file of its own: what is looked at after a kill grows with it. */

@@ -11,7 +11,7 @@ import { foreignTables, legacyTime } from '../support/legacyDatabase.js'
 import { leftovers } from '../support/legacyLeftovers.js'
 import { del, hlc, put, scope } from '../support/ops.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

@@ -15,7 +15,8 @@ import { type LegacyDatabase, legacyTime, type Shape } from '../support/legacyDa
 import { leftovers } from '../support/legacyLeftovers.js'
 import { hlc, put, scope } from '../support/ops.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { type Subject, temporaryFolder } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

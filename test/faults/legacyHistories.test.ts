@@ -11,7 +11,7 @@ import { type LegacyDatabase, type LegacyEntry, legacyTime } from '../support/le
 import { scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

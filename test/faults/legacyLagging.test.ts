@@ -10,7 +10,8 @@ import { type LegacyDatabase, legacyTime, type Shape } from '../support/legacyDa
 import { scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { Device } from '../support/simulatedDevice.js'
-import { type Subject, temporaryFolder } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { brokenRules, formerQuery, makeLegacy, opened, query } from '../support/adoption.js'
 import { type LegacyDatabase, legacyTime, type Shape } from '../support/legacyDatabase.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

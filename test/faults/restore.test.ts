@@ -11,7 +11,9 @@ import { put, scope, opId } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { wholeChain } from '../support/records.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { type Subject, subjectOnFile, temporaryFolder } from '../support/subjects.js'
+import { subjectOnFile } from '../support/layerSubjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 /** A server on a file, which can be backed up while it runs and restored while it does not. */
 const server = async () => {

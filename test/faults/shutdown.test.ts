@@ -9,7 +9,7 @@ import { afterAll, expect, it } from 'vitest'
 import { brokenRules, query } from '../support/adoption.js'
 import { buildForProcesses, type Started } from '../support/processes.js'
 import { patience } from '../support/property.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const rounds = process.env.TEST_DEEP === 'true' ? 60 : 8
 

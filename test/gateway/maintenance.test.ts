@@ -12,7 +12,7 @@ import { layerSchedule, layer as upkeepLayer } from '../../src/layers/Upkeep.js'
 import { Maintenance, StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
-import { sqlLayer } from '../support/subjects.js'
+import { sqlLayer } from '../support/layerSubjects.js'
 
 const quiet = Logger.remove(Logger.defaultLogger)
 const settings = {

@@ -11,7 +11,7 @@ import { migrations } from '../../migrations/index.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { buildForProcesses, type Outcome, type Started } from './processes.js'
 import { cleanEnv, newsIn } from './run.js'
-import { temporaryFolder } from './subjects.js'
+import { temporaryFolder } from './temporaryFolder.js'
 
 /** The names of the migrations, oldest first. */
 export const migrationNames = Object.keys(migrations)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildSync } from 'esbuild'
 import { faultsIn, newsIn } from './run.js'
-import { temporaryFolder } from './subjects.js'
+import { temporaryFolder } from './temporaryFolder.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 

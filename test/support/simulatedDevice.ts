@@ -6,7 +6,8 @@ import type { HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
 import type { PendingOp, SnapshotItem, SyncChange, SyncedTable } from '../../src/services/index.js'
 import { hlc, opId, scope } from './ops.js'
 import { whole } from './records.js'
-import { Refused, type Subject } from './subjects.js'
+import type { Subject } from './subjectType.js'
+import { Refused } from './verdicts.js'
 
 interface LocalRow {
   readonly clock: number

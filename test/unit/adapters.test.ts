@@ -27,7 +27,7 @@ import {
   WorkspaceNotFound,
 } from '../../src/services/index.js'
 import { del, opId, put, scope } from '../support/ops.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)
