@@ -161,7 +161,7 @@ describe.each([3, 17] as const)('random histories in version %i', (shape) => {
               const expected = history.expected()
               expect(await liveOnServer(subject)).toEqual(expected)
               for (const each of [...history.devices, new Device('fresh')]) {
-                while (await each.pull(subject, limit));
+                await each.pullAll(subject, limit)
                 expect(each.live()).toEqual(expected)
               }
               // Whatever is left of the log is recognised.
