@@ -36,17 +36,16 @@ const rowOf = (path: string, pk: string) =>
   query(path, 'SELECT * FROM s_messages').find((row) => row.pk === pk)
 
 describe('a reading that release 006 made up', () => {
+  const madeUp = (pk: string, version: number) => ({
+    ...{ pk, version, clock: 2, hlc: 'legacy:0' },
+    id: `legacy:tombstone:messages:${pk}:2`,
+  })
+
   it('does not bury the live record of its clock', async () => {
     const path = makeLegacy(newFile(), 17, (legacy) => {
       // Device A deleted at clock 2, device B put at clock 2 with a later reading and won; the entries are trimmed since.
       legacy.row({ pk: 'a', payload: { by: 'B' }, clock: 2, hlc: hlc(20), id: 'legacy:messages:a:2:x' })
-      legacy.tombstone({
-        pk: 'a',
-        version: 2,
-        clock: 2,
-        hlc: 'legacy:0',
-        id: 'legacy:tombstone:messages:a:2',
-      })
+      legacy.tombstone(madeUp('a', 2))
       legacy.counter(3)
     })
     await opened(path, async (subject) => {
@@ -58,21 +57,9 @@ describe('a reading that release 006 made up', () => {
   it('lets an edit of the same clock win over a deleted record', async () => {
     const path = makeLegacy(newFile(), 17, (legacy) => {
       legacy.row({ pk: 'a', clock: 2, hlc: hlc(10), deleted: true })
-      legacy.tombstone({
-        pk: 'a',
-        version: 2,
-        clock: 2,
-        hlc: 'legacy:0',
-        id: 'legacy:tombstone:messages:a:2',
-      })
+      legacy.tombstone(madeUp('a', 2))
       // And a record of which only the tombstone is left.
-      legacy.tombstone({
-        pk: 'b',
-        version: 3,
-        clock: 2,
-        hlc: 'legacy:0',
-        id: 'legacy:tombstone:messages:b:2',
-      })
+      legacy.tombstone(madeUp('b', 3))
       legacy.counter(3)
     })
     await opened(path, async (subject) => {
