@@ -16,7 +16,8 @@ import { workspaceSql } from '../../src/layers/workspaceSql.js'
 import * as Store from '../../src/layers/WorkspaceStore.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { type Identity, WorkspaceStore } from '../../src/services/index.js'
-import { openSubject, temporaryFolder } from '../support/subjects.js'
+import { openSubject } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)
