@@ -16,7 +16,7 @@ import { loadSeed, randomOf } from '../support/load.js'
 import { put, scope } from '../support/ops.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
 import { root } from '../support/run.js'
-import { subjectOnFile } from '../support/subjects.js'
+import { subjectOnFile } from '../support/layerSubjects.js'
 
 const { folder, run, start, pushTo } = makeCommand()
 

@@ -7,7 +7,8 @@ import { describe, expect, it } from 'vitest'
 import { syncedTables } from '../../src/services/index.js'
 import { makeCommand, makeWorkspace } from '../support/command.js'
 import { del, put, scope, opId } from '../support/ops.js'
-import { type Subject, subjectOnFile } from '../support/subjects.js'
+import { subjectOnFile } from '../support/layerSubjects.js'
+import type { Subject } from '../support/subjectType.js'
 
 const { folder, run, feed, start, pushTo } = makeCommand()
 

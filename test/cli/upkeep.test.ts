@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { makeLargeLegacy, query } from '../support/adoption.js'
 import { makeCommand, makeWorkspace, migrationNames, newestMigration, until } from '../support/command.js'
 import { put, scope } from '../support/ops.js'
-import { subjectOnFile } from '../support/subjects.js'
+import { subjectOnFile } from '../support/layerSubjects.js'
 
 const { folder, run, pushTo } = makeCommand()
 

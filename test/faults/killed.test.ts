@@ -8,24 +8,16 @@ import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
-import { afterAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { brokenRules, query } from '../support/adoption.js'
-import { buildForProcesses, type Started } from '../support/processes.js'
+import { makeProcesses } from '../support/processes.js'
 import { patience } from '../support/property.js'
-import { temporaryFolder } from '../support/subjects.js'
 
 const rounds = 50
 /** Each with a file of its own: what is looked at after a kill grows with it. */
 const files = process.env.TEST_DEEP === 'true' ? 4 : 1
 
-const { folder, remove } = temporaryFolder()
-const built = buildForProcesses()
-const children: Array<Started> = []
-afterAll(() => {
-  for (const child of children) child.stop('SIGKILL')
-  built.remove()
-  remove()
-})
+const { folder, start } = makeProcesses()
 
 /** Numbers of ops, from the first up to but without the last. */
 type Batch = readonly [first: number, last: number]
@@ -105,10 +97,9 @@ it.each(Array.from({ length: files }, (_, index) => index + 1))(
     let from = 1
     for (let round = 0; round < rounds; round++) {
       const again = open
-      const child = built.start(script, {
+      const child = start(script, {
         ROUND: JSON.stringify({ file, mode: round % 10 < 7 ? 'WAL' : 'DELETE', again: again ?? null, from }),
       })
-      children.push(child)
       // Also while it starts: it recovers what the last one left, changes the journal mode, and at first migrates.
       if (round % 5 !== 0) await child.printed('ready\n')
       await sleep(Math.random() * (round % 5 === 0 ? 800 : 150))

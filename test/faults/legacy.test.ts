@@ -10,8 +10,8 @@ import { allRows, brokenRules, inspect, formerQuery, makeLegacy, opened, query }
 import { foreignTables, legacyTime } from '../support/legacyDatabase.js'
 import { leftovers } from '../support/legacyLeftovers.js'
 import { del, hlc, put, scope } from '../support/ops.js'
-import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { Device, deviceFrom, liveOnServer } from '../support/simulatedDevice.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)
@@ -223,9 +223,7 @@ describe.each(shapes)('a database of version %i with every leftover', (shape) =>
       const expected = await liveOnServer(subject)
       expect(Object.keys(expected).length).toBeGreaterThan(5)
       for (let limit = 1; limit <= 60; limit++) {
-        const device = new Device('fresh')
-        while (await device.pull(subject, limit));
-        expect(device.live()).toEqual(expected)
+        expect((await deviceFrom(subject, 0, limit)).live()).toEqual(expected)
       }
     }))
 
@@ -289,8 +287,7 @@ describe.each(shapes)('after the adoption of a database of version %i', (shape) 
       const { floor, version } = await subject.view('w1')
       expect(floor).toBeGreaterThan(30)
       expect(floor).toBeLessThan(version)
-      const late = new Device('late')
-      while (await late.pull(subject, 3));
+      const late = await deviceFrom(subject, 0, 3)
       expect(late.live()).toEqual(await liveOnServer(subject))
       expect(device.live()).toEqual(late.live())
       expect(late.live()['messages/plain']).toMatchObject({ text: 'edited' })

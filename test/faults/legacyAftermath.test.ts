@@ -14,8 +14,8 @@ import { migrateUpTo } from '../support/earlierRelease.js'
 import { type LegacyDatabase, legacyTime, type Shape } from '../support/legacyDatabase.js'
 import { leftovers } from '../support/legacyLeftovers.js'
 import { hlc, put, scope } from '../support/ops.js'
-import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { type Subject, temporaryFolder } from '../support/subjects.js'
+import { deviceFrom, liveOnServer } from '../support/simulatedDevice.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)
@@ -36,17 +36,16 @@ const rowOf = (path: string, pk: string) =>
   query(path, 'SELECT * FROM s_messages').find((row) => row.pk === pk)
 
 describe('a reading that release 006 made up', () => {
+  const madeUp = (pk: string, version: number) => ({
+    ...{ pk, version, clock: 2, hlc: 'legacy:0' },
+    id: `legacy:tombstone:messages:${pk}:2`,
+  })
+
   it('does not bury the live record of its clock', async () => {
     const path = makeLegacy(newFile(), 17, (legacy) => {
       // Device A deleted at clock 2, device B put at clock 2 with a later reading and won; the entries are trimmed since.
       legacy.row({ pk: 'a', payload: { by: 'B' }, clock: 2, hlc: hlc(20), id: 'legacy:messages:a:2:x' })
-      legacy.tombstone({
-        pk: 'a',
-        version: 2,
-        clock: 2,
-        hlc: 'legacy:0',
-        id: 'legacy:tombstone:messages:a:2',
-      })
+      legacy.tombstone(madeUp('a', 2))
       legacy.counter(3)
     })
     await opened(path, async (subject) => {
@@ -58,21 +57,9 @@ describe('a reading that release 006 made up', () => {
   it('lets an edit of the same clock win over a deleted record', async () => {
     const path = makeLegacy(newFile(), 17, (legacy) => {
       legacy.row({ pk: 'a', clock: 2, hlc: hlc(10), deleted: true })
-      legacy.tombstone({
-        pk: 'a',
-        version: 2,
-        clock: 2,
-        hlc: 'legacy:0',
-        id: 'legacy:tombstone:messages:a:2',
-      })
+      legacy.tombstone(madeUp('a', 2))
       // And a record of which only the tombstone is left.
-      legacy.tombstone({
-        pk: 'b',
-        version: 3,
-        clock: 2,
-        hlc: 'legacy:0',
-        id: 'legacy:tombstone:messages:b:2',
-      })
+      legacy.tombstone(madeUp('b', 3))
       legacy.counter(3)
     })
     await opened(path, async (subject) => {
@@ -154,12 +141,6 @@ describe('the earlier package', () => {
     },
   )
 
-  const pulled = async (subject: Subject) => {
-    const device = new Device('fresh')
-    while (await device.pull(subject, 100));
-    return device.live()
-  }
-
   const fill = (legacy: LegacyDatabase) => {
     for (let n = 1; n <= 20; n++) {
       legacy.entry({ version: n, pk: `p${n}`, payload: { n }, id: `op-${n}` })
@@ -179,7 +160,7 @@ describe('the earlier package', () => {
       const running = new Sqlite(path)
       await opened(path, async (subject) => {
         expect(() => running.exec(theirGc)).toThrow('above the floor are still needed')
-        expect(Object.keys(await pulled(subject))).toHaveLength(20)
+        expect(Object.keys((await deviceFrom(subject, 0, 100)).live())).toHaveLength(20)
         // We ourselves still can.
         await subject.updateCursor({ ...scope(), deviceId: 'd1', version: 20 })
         await subject.gcChangeLog({ ...scope(), retentionSeconds: 1 })
@@ -198,12 +179,9 @@ describe('the earlier package', () => {
     const faults = edit(path, (database) => Effect.runSync(findFaults(database, expected)))
     expect(faults.map(({ rule }) => rule)).toContain('a row above the floor is what its log entry says')
     await opened(path, async (subject) => {
-      expect(Object.keys(await pulled(subject))).toHaveLength(20)
+      expect(Object.keys((await deviceFrom(subject, 0, 100)).live())).toHaveLength(20)
       // Devices may have passed what was not served.
-      const device = new Device('passed')
-      device.cursor = 20
-      while (await device.pull(subject, 100));
-      expect(Object.keys(device.live())).toHaveLength(20)
+      expect(Object.keys((await deviceFrom(subject, 20, 100)).live())).toHaveLength(20)
       const { verdicts } = await subject.push({
         ...scope(),
         ops: [put({ odd: 'op-18', pk: 'p18', payload: { n: 18 }, hlc: 'a', device: 'd1' })],
@@ -313,9 +291,7 @@ describe('a file that 0.1 adopted', () => {
       legacy.counter(8)
     })
     await opened(path, async (subject) => {
-      const device = new Device('d')
-      device.cursor = 8
-      while (await device.pull(subject, 3));
+      const device = await deviceFrom(subject, 8, 3)
       expect(Object.keys(device.live())).toHaveLength(8)
       expect(await subject.pull({ ...scope(), cursor: device.cursor })).toMatchObject({ changes: [] })
     })
@@ -333,10 +309,7 @@ describe('a file that 0.1 adopted', () => {
     edit(path, (database) => database.exec('DELETE FROM change_log WHERE server_version IN (1, 2, 5)'))
     await opened(path, async (subject) => {
       for (const cursor of [0, 3, 8]) {
-        const device = new Device(`d${cursor}`)
-        device.cursor = cursor
-        while (await device.pull(subject, 3));
-        expect(Object.keys(device.live())).toHaveLength(8)
+        expect(Object.keys((await deviceFrom(subject, cursor, 3)).live())).toHaveLength(8)
       }
       const { verdicts } = await subject.push({
         ...scope(),

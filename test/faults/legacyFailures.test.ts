@@ -24,7 +24,7 @@ import { leftovers } from '../support/legacyLeftovers.js'
 import { migrateUpTo } from '../support/earlierRelease.js'
 import { buildForProcesses } from '../support/processes.js'
 import { patience } from '../support/property.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const deep = process.env.TEST_DEEP === 'true'
 

@@ -11,7 +11,7 @@ import { type LegacyDatabase, type LegacyEntry, legacyTime } from '../support/le
 import { scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)
@@ -161,7 +161,7 @@ describe.each([3, 17] as const)('random histories in version %i', (shape) => {
               const expected = history.expected()
               expect(await liveOnServer(subject)).toEqual(expected)
               for (const each of [...history.devices, new Device('fresh')]) {
-                while (await each.pull(subject, limit));
+                await each.pullAll(subject, limit)
                 expect(each.live()).toEqual(expected)
               }
               // Whatever is left of the log is recognised.

@@ -10,7 +10,8 @@ import { type LegacyDatabase, legacyTime, type Shape } from '../support/legacyDa
 import { scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { Device } from '../support/simulatedDevice.js'
-import { type Subject, temporaryFolder } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)
@@ -153,7 +154,7 @@ const expectAllArrive = async (subject: Subject, all: History, limit: number) =>
   const expected = expectedOf(all)
   for (let cursor = 0; cursor <= all.version; cursor++) {
     const device = deviceAt(all.history, cursor)
-    while (await device.pull(subject, limit));
+    await device.pullAll(subject, limit)
     expect(device.live(), `from ${cursor}`).toEqual(expected)
   }
 }
@@ -216,7 +217,7 @@ describe.each([3, 17] as const)('after the adoption of version %i', (shape) => {
     )
     await adopt(shape, all, async (subject) => {
       const device = deviceAt(all.history, 150)
-      while (await device.pull(subject, 100));
+      await device.pullAll(subject, 100)
       expect(device.live()).toEqual(expectedOf(all))
     })
   })

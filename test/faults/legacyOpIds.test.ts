@@ -15,7 +15,8 @@ import type { LegacyDatabase, Shape } from '../support/legacyDatabase.js'
 import { leftovers } from '../support/legacyLeftovers.js'
 import { del, put, scope } from '../support/ops.js'
 import { cases, fc } from '../support/property.js'
-import { type Subject, temporaryFolder } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

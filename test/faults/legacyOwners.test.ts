@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { put, scope } from '../support/ops.js'
 import { brokenRules, makeLegacy, opened, query } from '../support/adoption.js'
 import type { LegacyDatabase, Shape } from '../support/legacyDatabase.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { brokenRules, formerQuery, makeLegacy, opened, query } from '../support/adoption.js'
 import { type LegacyDatabase, legacyTime, type Shape } from '../support/legacyDatabase.js'
-import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { deviceFrom, liveOnServer } from '../support/simulatedDevice.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)
@@ -145,9 +145,7 @@ describe.each(shapes)('versions from version %i', (shape) => {
     await opened(path, async (subject) => {
       // The second one may have come after a device had seen all that stood behind it.
       for (const cursor of [2, 3, 4]) {
-        const device = new Device('d')
-        device.cursor = cursor
-        while (await device.pull(subject, 2));
+        const device = await deviceFrom(subject, cursor, 2)
         expect(Object.keys(device.live()), `from ${cursor}`).toEqual(
           [0, 1, 2, 3, 4].map((n) => `messages/p${n}`),
         )
@@ -180,9 +178,7 @@ describe.each(shapes)('versions from version %i', (shape) => {
     expect(log.map((entry) => entry.server_version)).toEqual([3, 10, 11, 12])
     expect(counter).toEqual({ value: 12, floor: 2 })
     await opened(path, async (subject) => {
-      const ahead = new Device('knew-everything')
-      ahead.cursor = 9
-      while (await ahead.pull(subject, 1));
+      const ahead = await deviceFrom(subject, 9, 1)
       // Nobody knows which versions the rows had that lie below the floor, so every device pulls all of it again.
       expect(Object.keys(ahead.live())).toEqual([
         ...['messages/logged', 'messages/r1', 'messages/r3', 'messages/r4', 'messages/r5'],
@@ -199,9 +195,7 @@ describe.each(shapes)('versions from version %i', (shape) => {
     expect(counter).toEqual({ value: 12, floor: 12 })
     expect([rows.a, rows.b].map((row) => row?.server_version).sort()).toEqual([11, 12])
     await opened(path, async (subject) => {
-      const device = new Device('d')
-      while (await device.pull(subject, 1));
-      expect(device.live()).toEqual(await liveOnServer(subject))
+      expect((await deviceFrom(subject, 0, 1)).live()).toEqual(await liveOnServer(subject))
     })
   })
 })

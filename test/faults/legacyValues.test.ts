@@ -8,7 +8,7 @@ import { brokenRules, formerQuery, makeLegacy, opened, query } from '../support/
 import { type LegacyDatabase, type Shape } from '../support/legacyDatabase.js'
 import { put, scope } from '../support/ops.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

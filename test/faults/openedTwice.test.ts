@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { put, scope, opId } from '../support/ops.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 /** The kernel's list of this process's file locks; elsewhere than on Linux nobody can tell. */
 const locksHeld = () =>

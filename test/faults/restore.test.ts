@@ -10,8 +10,10 @@ import { downgrade } from '../support/earlierRelease.js'
 import { put, scope, opId } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { wholeChain } from '../support/records.js'
-import { Device, liveOnServer } from '../support/simulatedDevice.js'
-import { type Subject, subjectOnFile, temporaryFolder } from '../support/subjects.js'
+import { Device, deviceFrom, liveOnServer } from '../support/simulatedDevice.js'
+import { subjectOnFile } from '../support/layerSubjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 /** A server on a file, which can be backed up while it runs and restored while it does not. */
 const server = async () => {
@@ -269,12 +271,7 @@ describe('after the restore of an older backup', () => {
     writeFileSync(`${host.file}-seen`, `${epoch + 2} ${epoch + 2} ${epoch}\n`)
     await host.reopen().catch(() => undefined)
 
-    const live = async (cursor: number) => {
-      const device = new Device(`from-${cursor}`)
-      device.cursor = cursor
-      while (await device.pull(host.subject(), 1));
-      return device
-    }
+    const live = (cursor: number) => deviceFrom(host.subject(), cursor, 1)
     expect((await live(2)).live()).toEqual({ 'messages/a': { n: 1 }, 'messages/b': { n: 2 } })
     // From a device that does not know of the restore yet: a replay, and an edit.
     const { verdicts } = await host

@@ -5,22 +5,14 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { brokenRules, query } from '../support/adoption.js'
-import { buildForProcesses, type Started } from '../support/processes.js'
+import { makeProcesses } from '../support/processes.js'
 import { patience } from '../support/property.js'
-import { temporaryFolder } from '../support/subjects.js'
 
 const rounds = process.env.TEST_DEEP === 'true' ? 60 : 8
 
-const { folder, remove } = temporaryFolder()
-const built = buildForProcesses()
-const children: Array<Started> = []
-afterAll(() => {
-  for (const child of children) child.stop('SIGKILL')
-  built.remove()
-  remove()
-})
+const { folder, start } = makeProcesses()
 
 /** Ten clients that push, pull, report and collect without pause, each until it is refused. */
 const script = `
@@ -76,8 +68,7 @@ it(
     let [kept, slowest] = [0, 0]
     for (let round = 0; round < rounds; round++) {
       const path = join(folder, `shutdown-${round}.db`)
-      const child = built.start(script, { OR3_SQLITE_DB_PATH: path, OR3_SQLITE_GC_INTERVAL: '20 millis' })
-      children.push(child)
+      const child = start(script, { OR3_SQLITE_DB_PATH: path, OR3_SQLITE_GC_INTERVAL: '20 millis' })
       await child.printed('ready\n')
       await sleep(Math.random() * 300)
       child.stop('SIGTERM')

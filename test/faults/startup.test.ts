@@ -14,7 +14,7 @@ import { type HostError, openProvider } from '../../src/nuxt/adapters.js'
 import { mountSmall } from '../support/mounts.js'
 import { put, scope } from '../support/ops.js'
 import { buildForProcesses } from '../support/processes.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder: root, remove } = temporaryFolder()
 const built = buildForProcesses()

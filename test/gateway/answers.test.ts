@@ -4,7 +4,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Caller, PendingOp } from '../../src/services/index.js'
 import { del, hlc, opId, put, scope } from '../support/ops.js'
-import type { Detail, Subject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import type { Detail } from '../support/verdicts.js'
 import { suite } from '../support/suite.js'
 
 beforeEach(() => {

@@ -15,7 +15,8 @@ import { upTo } from '../support/load.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc } from '../support/property.js'
 import { buildForProcesses } from '../support/processes.js'
-import { sqlLayer, temporaryFolder } from '../support/subjects.js'
+import { sqlLayer } from '../support/layerSubjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 type Run = <A, E>(body: (gateway: SyncGateway['Type']) => Effect.Effect<A, E, Scope.Scope>) => Promise<A>
 

@@ -19,7 +19,7 @@ import {
 } from '../support/load.js'
 import { scope } from '../support/ops.js'
 import { buildForProcesses } from '../support/processes.js'
-import type { Subject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
 import { suite } from '../support/suite.js'
 
 // Shown when a test fails.

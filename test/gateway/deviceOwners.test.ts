@@ -8,7 +8,8 @@ import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vites
 import { DeviceForbidden, SyncGateway } from '../../src/services/index.js'
 import { put, scope } from '../support/ops.js'
 import { buildForProcesses } from '../support/processes.js'
-import { type Refused, sqlLayer } from '../support/subjects.js'
+import { sqlLayer } from '../support/layerSubjects.js'
+import type { Refused } from '../support/verdicts.js'
 import { suite } from '../support/suite.js'
 
 const day = 86_400

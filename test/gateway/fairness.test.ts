@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { put, scope } from '../support/ops.js'
-import { type Subject, subjectOnFile, temporaryFolder } from '../support/subjects.js'
+import { subjectOnFile } from '../support/layerSubjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 let subject: Subject
 let cleanUp: () => void

@@ -10,7 +10,8 @@ import { stepSize } from '../../src/layers/synchronous/retention.js'
 import { SyncGateway } from '../../src/services/index.js'
 import { upTo } from '../support/load.js'
 import { del, put, scope } from '../support/ops.js'
-import { sqlLayer, temporaryFolder } from '../support/subjects.js'
+import { sqlLayer } from '../support/layerSubjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 /** Counts the fiber's steps, and interrupts it at one of them: a scheduler is asked before each step whether to yield. */
 const interruptingAt = (point: number) => {

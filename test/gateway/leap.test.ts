@@ -10,7 +10,8 @@ import { afterAll, afterEach, describe, it, vi } from 'vitest'
 import { leapSize } from '../../src/services/epochs.js'
 import { SyncGateway } from '../../src/services/index.js'
 import { del, hlc, put, scope, opId } from '../support/ops.js'
-import { sqlLayer, subjectOnFile, temporaryFolder } from '../support/subjects.js'
+import { sqlLayer, subjectOnFile } from '../support/layerSubjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 import { suite } from '../support/suite.js'
 
 const { folder, remove } = temporaryFolder()

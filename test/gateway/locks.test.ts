@@ -10,7 +10,8 @@ import { HostError, openProvider } from '../../src/nuxt/adapters.js'
 import { type PendingOp, StorageError, SyncGateway } from '../../src/services/index.js'
 import { put, scope } from '../support/ops.js'
 import { buildForProcesses, type Started } from '../support/processes.js'
-import { sqlLayer, temporaryFolder } from '../support/subjects.js'
+import { sqlLayer } from '../support/layerSubjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const patienceMillis = 5_000
 

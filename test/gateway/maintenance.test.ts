@@ -2,7 +2,7 @@
  * The account of maintenance runs, and how much it says waits for the next one.
  */
 import { describe, expect, it } from '@effect/vitest'
-import { Duration, Effect, Layer, Logger, Option, TestClock, TestContext } from 'effect'
+import { Duration, Effect, Layer, Logger, Option, type Scope, TestClock, TestContext } from 'effect'
 import { Database } from '../../src/layers/synchronous/Database.js'
 import { backlogOf } from '../../src/layers/synchronous/backlog.js'
 import { layer as sqlMaintenance } from '../../src/layers/synchronous/Maintenance.js'
@@ -12,7 +12,7 @@ import { layerSchedule, layer as upkeepLayer } from '../../src/layers/synchronou
 import { Maintenance, StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
-import { sqlLayer } from '../support/subjects.js'
+import { sqlLayer } from '../support/layerSubjects.js'
 
 const quiet = Logger.remove(Logger.defaultLogger)
 const settings = {
@@ -29,6 +29,19 @@ const services = (given = settings) =>
 
 const start = 1_700_000_000_000
 const iso = (millis: number) => new Date(millis).toISOString()
+
+/** Runs a test on services of its own, with a clock that only the test moves. */
+const onServices = <A, E>(
+  body: Effect.Effect<A, E, Layer.Layer.Success<ReturnType<typeof services>> | Scope.Scope>,
+): Promise<A> =>
+  TestClock.setTime(start).pipe(
+    Effect.andThen(body),
+    Effect.provide(services()),
+    Effect.provide(quiet),
+    Effect.scoped,
+    Effect.provide(TestContext.TestContext),
+    Effect.runPromise,
+  )
 
 describe.each<[string, Layer.Layer<Maintenance, unknown>, object]>([
   ['memory', memoryMaintenance, { enabled: false }],
@@ -192,8 +205,7 @@ describe('the backlog', () => {
       return fc
         .assert(
           fc.asyncProperty(fc.array(step, { maxLength: 25, size: 'max' }), async (steps) => {
-            await Effect.gen(function* () {
-              yield* TestClock.setTime(start)
+            const history = Effect.gen(function* () {
               const gateway = yield* SyncGateway
               const upkeep = yield* Upkeep
               const { state } = yield* Maintenance
@@ -224,13 +236,8 @@ describe('the backlog', () => {
                 }
               }
               yield* collect
-            }).pipe(
-              Effect.provide(services()),
-              Effect.provide(quiet),
-              Effect.scoped,
-              Effect.provide(TestContext.TestContext),
-              Effect.runPromise,
-            )
+            })
+            await onServices(history)
           }),
           cases(150),
         )
@@ -240,54 +247,50 @@ describe('the backlog', () => {
   )
 
   it('takes a few look-ups, however long the log is, and gives way between workspaces', () =>
-    Effect.gen(function* () {
-      yield* TestClock.setTime(start)
-      const gateway = yield* SyncGateway
-      const database = yield* Database
-      const push = (workspaceId: string, count: number, from = 0) =>
-        gateway.push({
-          ...scope(workspaceId),
-          ops: Array.from({ length: count }, (_, n) =>
-            put({ id: `${workspaceId}-${from + n}`, pk: `r${n}`, clock: from + n }),
-          ),
-        })
-      for (let from = 0; from < 5_000; from += 1_000) yield* push('long', 1_000, from)
-      for (let n = 0; n < 450; n++) yield* push(`short-${String(n).padStart(3, '0')}`, 1)
-      yield* TestClock.adjust('31 days')
-      yield* push('long', 100, 5_000)
-      yield* gateway.updateCursor({ ...scope('long'), deviceId: 'd', version: 5_100 })
-      let [lookUps, turns] = [0, 0]
-      const counting: Database['Type'] = {
-        ...database,
-        direct: (operation, body) =>
-          Effect.suspend(() => {
-            turns++
-            return database.direct(operation, (connection) =>
-              body({
-                ...connection,
-                first: (sql, ...params) => {
-                  lookUps++
-                  return connection.first(sql, ...params)
-                },
-              }),
-            )
-          }),
-      }
-      expect(yield* backlogOf(counting, Duration.days(30))).toBe(5_000)
-      expect(turns).toBe(3)
-      expect(lookUps).toBeLessThanOrEqual(451 + 1 + 14)
-    }).pipe(
-      Effect.provide(services()),
-      Effect.provide(quiet),
-      Effect.scoped,
-      Effect.provide(TestContext.TestContext),
-      Effect.runPromise,
+    onServices(
+      Effect.gen(function* () {
+        const gateway = yield* SyncGateway
+        const database = yield* Database
+        const push = (workspaceId: string, count: number, from = 0) =>
+          gateway.push({
+            ...scope(workspaceId),
+            ops: Array.from({ length: count }, (_, n) =>
+              put({ id: `${workspaceId}-${from + n}`, pk: `r${n}`, clock: from + n }),
+            ),
+          })
+        for (let from = 0; from < 5_000; from += 1_000) yield* push('long', 1_000, from)
+        for (let n = 0; n < 450; n++) yield* push(`short-${String(n).padStart(3, '0')}`, 1)
+        yield* TestClock.adjust('31 days')
+        yield* push('long', 100, 5_000)
+        yield* gateway.updateCursor({ ...scope('long'), deviceId: 'd', version: 5_100 })
+        let [lookUps, turns] = [0, 0]
+        const counting: Database['Type'] = {
+          ...database,
+          direct: (operation, body) =>
+            Effect.suspend(() => {
+              turns++
+              return database.direct(operation, (connection) =>
+                body({
+                  ...connection,
+                  first: (sql, ...params) => {
+                    lookUps++
+                    return connection.first(sql, ...params)
+                  },
+                }),
+              )
+            }),
+        }
+        expect(yield* backlogOf(counting, Duration.days(30))).toBe(5_000)
+        expect(turns).toBe(3)
+        expect(lookUps).toBeLessThanOrEqual(451 + 1 + 14)
+      }),
     ))
 
   it('is left out where the database cannot be asked, and nothing fails', () =>
     Effect.gen(function* () {
       const broken: Database['Type'] = {
         direct: () => Effect.fail(new StorageError({ operation: 'maintenance state', reason: 'corrupt' })),
+        single: () => Effect.die('not asked'),
         snapshot: () => Effect.die('not asked'),
         write: () => Effect.die('not asked'),
       }

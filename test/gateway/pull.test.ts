@@ -4,7 +4,7 @@
 import { expect, it } from 'vitest'
 import { syncedTables } from '../../src/services/index.js'
 import { del, hlc, put, scope, opId } from '../support/ops.js'
-import type { Subject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
 import { suite } from '../support/suite.js'
 
 const pull = (subject: Subject, request: Partial<Parameters<Subject['pull']>[0]> = {}) =>

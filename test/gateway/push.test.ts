@@ -3,7 +3,8 @@
  */
 import { expect, it } from 'vitest'
 import { del, hlc, put, scope, opId } from '../support/ops.js'
-import type { Subject, Verdict } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import type { Verdict } from '../support/verdicts.js'
 import { suite } from '../support/suite.js'
 
 const push = async (subject: Subject, ...ops: Parameters<Subject['push']>[0]['ops']) =>

@@ -11,7 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pullSql } from '../../src/layers/synchronous/pull.js'
 import { SyncGateway, syncedTables } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
-import { sqlLayer, temporaryFolder } from '../support/subjects.js'
+import { sqlLayer } from '../support/layerSubjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 type Statement = readonly [name: string, sql: string]
 

@@ -6,7 +6,8 @@ import Sqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Caller, type PendingOp, syncedTables } from '../../src/services/index.js'
 import { del, hlc, put, scope, opId } from '../support/ops.js'
-import { selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { selectedSubjects, withSubject } from '../support/subjects.js'
 import { suite } from '../support/suite.js'
 
 const start = 1_700_000_000_000

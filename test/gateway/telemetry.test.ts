@@ -18,7 +18,7 @@ import {
 } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
 import { putWhole } from '../support/records.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 type Services = SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | Maintenance
 

@@ -11,7 +11,8 @@ import { layerOf } from '../../src/layers/ProviderConfig.js'
 import { layerSchedule, layer as upkeepLayer } from '../../src/layers/synchronous/Upkeep.js'
 import { StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
-import { sqlLayer, temporaryFolder } from '../support/subjects.js'
+import { sqlLayer } from '../support/layerSubjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const services = (dbPath = ':memory:', settings: Parameters<typeof layerOf>[0] = { dbPath }) =>
   Layer.provideMerge(

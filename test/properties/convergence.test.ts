@@ -9,7 +9,8 @@ import { wins } from '../../src/services/Revision.js'
 import { opPool } from '../support/arbitraries.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
-import { selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { selectedSubjects, withSubject } from '../support/subjects.js'
 
 const size = 10
 

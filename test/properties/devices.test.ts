@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
 import { scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
-import { selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { selectedSubjects, withSubject } from '../support/subjects.js'
 
 const start = 1_700_000_000_000
 const day = 86_400

@@ -7,10 +7,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fileHashesOf } from '../../src/services/fileRules.js'
 import { storageKinds, type StorageItem, type StorageKind } from '../../src/services/index.js'
 import { fileHashes, hash, spellings } from '../support/filePayloads.js'
-import { scanned } from '../support/fileCalls.js'
+import { scanned } from '../support/views.js'
 import { del, put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
-import { Refused, selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { Refused } from '../support/verdicts.js'
 
 const start = 1_700_000_000
 

@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest'
 import type { PendingOp } from '../../src/services/index.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
-import { Refused, selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { Refused } from '../support/verdicts.js'
 
 const nested = (depth: number): unknown => {
   let value: unknown = 1

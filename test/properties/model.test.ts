@@ -7,8 +7,10 @@ import type { Caller, PendingOp } from '../../src/services/index.js'
 import { altered, opPool, reordered, tables } from '../support/arbitraries.js'
 import { put } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
-import { scanned } from '../support/fileCalls.js'
-import { Refused, selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
+import { scanned } from '../support/views.js'
+import type { Subject } from '../support/subjectType.js'
+import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { Refused } from '../support/verdicts.js'
 
 interface Pick {
   readonly slot: number

@@ -19,7 +19,9 @@ import { hostileKeys } from '../support/hostileKeys.js'
 import { del, put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { putWhole, wholeChain } from '../support/records.js'
-import { Refused, selectedSubjects, type Subject, withSubject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
+import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { Refused } from '../support/verdicts.js'
 
 const start = 1_700_000_000_000
 const day = 86_400

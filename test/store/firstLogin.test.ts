@@ -7,7 +7,7 @@ import Sqlite from 'better-sqlite3'
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openProvider, type Provider } from '../../src/nuxt/adapters.js'
 import { buildForProcesses } from '../support/processes.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Identity } from '../../src/services/index.js'
 import { newUser, newWorkspace, refusal } from '../support/people.js'
-import type { Subject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
 import { suite } from '../support/suite.js'
 
 /** What is known of a user, read where it shows: among the members of a workspace of theirs. */

@@ -23,7 +23,7 @@ import {
   type System,
   view,
 } from '../support/storeSteps.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

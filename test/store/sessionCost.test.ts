@@ -18,7 +18,8 @@ import { workspaceSql } from '../../src/layers/sql/workspaceSql.js'
 import * as Store from '../../src/layers/sql/WorkspaceStore.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { type Identity, WorkspaceStore } from '../../src/services/index.js'
-import { openSubject, temporaryFolder } from '../support/subjects.js'
+import { openSubject } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)
@@ -50,6 +51,7 @@ const observed = (statements: Array<Statement>) =>
       }
       return Database.of({
         direct: (operation, body) => inner.direct(operation, (c) => body(watch('direct', c))),
+        single: (operation, body) => inner.single(operation, (c) => body(watch('direct', c))),
         snapshot: (operation, body) => inner.snapshot(operation, (c) => body(watch('snapshot', c))),
         write: (operation, body) => inner.write(operation, (c) => body(watch('write', c))),
       })

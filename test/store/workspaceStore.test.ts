@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { activeOf, newUser, newWorkspace, refusal, sharedWorkspace } from '../support/people.js'
-import type { Subject } from '../support/subjects.js'
+import type { Subject } from '../support/subjectType.js'
 import { suite } from '../support/suite.js'
 
 const notFound = { status: 404, message: 'This workspace does not exist.' }

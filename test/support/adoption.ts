@@ -4,7 +4,8 @@
 import Sqlite from 'better-sqlite3'
 import { syncedTables } from '../../src/services/index.js'
 import { LegacyDatabase, type Shape } from './legacyDatabase.js'
-import { subjectOnFile, type Subject } from './subjects.js'
+import { subjectOnFile } from './layerSubjects.js'
+import type { Subject } from './subjectType.js'
 
 /** Runs a body on a read-only connection of its own. */
 export const inspect = <A>(path: string, body: (database: Sqlite.Database) => A): A => {

@@ -6,12 +6,11 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
-import { afterAll, expect } from 'vitest'
+import { expect } from 'vitest'
 import { migrations } from '../../migrations/index.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
-import { buildForProcesses, type Outcome, type Started } from './processes.js'
+import { makeProcesses, type Outcome } from './processes.js'
 import { cleanEnv, newsIn } from './run.js'
-import { temporaryFolder } from './subjects.js'
 
 /** The names of the migrations, oldest first. */
 export const migrationNames = Object.keys(migrations)
@@ -58,17 +57,10 @@ export interface Ended extends Outcome {
 
 /** Declares what a test file about the command needs; all of it is gone when its tests are done. */
 export const makeCommand = () => {
-  const { folder, remove } = temporaryFolder()
-  const built = buildForProcesses()
-  const started: Array<Started> = []
-  afterAll(() => {
-    for (const child of started) child.stop('SIGKILL')
-    built.remove()
-    remove()
-  })
+  const { folder, builtIn, start: startScript } = makeProcesses()
 
   const start = (database: string | undefined, args: ReadonlyArray<string>, env: Env = {}) => {
-    const child = spawn(process.execPath, [join(built.folder, 'src/cli/main.js'), ...args], {
+    const child = spawn(process.execPath, [join(builtIn, 'src/cli/main.js'), ...args], {
       cwd: folder,
       env: cleanEnv({ ...(database === undefined ? {} : { OR3_SQLITE_DB_PATH: database }), ...env }),
     })
@@ -106,12 +98,11 @@ export const makeCommand = () => {
     },
     /** A process that pushes; resolves when its first batches are in. */
     pushTo: async (database: string, name: string, { size = 20, workspaceId = 'w1', mode = 'WAL' } = {}) => {
-      const child = built.start(pushing, {
+      const child = startScript(pushing, {
         OR3_SQLITE_DB_PATH: database,
         OR3_SQLITE_PRAGMA_JOURNAL_MODE: mode,
         PUSHER: JSON.stringify({ name, size, workspaceId }),
       })
-      started.push(child)
       await child.printed('acknowledged 100\n')
       const pusher: Pusher = {
         acknowledged: () => Number(/acknowledged (\d+)\n$/.exec(child.output())?.[1] ?? 0),

@@ -5,7 +5,7 @@ import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { mountSmall } from './mounts.js'
-import { temporaryFolder } from './subjects.js'
+import { temporaryFolder } from './temporaryFolder.js'
 
 export interface Space {
   readonly name: 'size limit' | 'file system'

@@ -2,7 +2,8 @@
  * Users and workspaces for tests, short to make.
  */
 import { expect } from 'vitest'
-import { Refused, type Subject } from './subjects.js'
+import type { Subject } from './subjectType.js'
+import { Refused } from './verdicts.js'
 
 let count = 0
 

@@ -6,8 +6,9 @@ import { readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildSync } from 'esbuild'
+import { afterAll } from 'vitest'
 import { faultsIn, newsIn } from './run.js'
-import { temporaryFolder } from './subjects.js'
+import { temporaryFolder } from './temporaryFolder.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -129,5 +130,27 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
     start,
     run: (script: string, env?: Record<string, string>) => start(script, env).outcome,
     remove,
+  }
+}
+
+/** Declares what a test file about processes needs. When its tests are done, all of it is gone, and what still runs is killed. */
+export const makeProcesses = () => {
+  const { folder, remove } = temporaryFolder()
+  const built = buildForProcesses()
+  const children: Array<Started> = []
+  afterAll(() => {
+    for (const child of children) child.stop('SIGKILL')
+    built.remove()
+    remove()
+  })
+  return {
+    folder,
+    /** Where the package is as JavaScript. */
+    builtIn: built.folder,
+    start: (...given: Parameters<typeof built.start>): Started => {
+      const child = built.start(...given)
+      children.push(child)
+      return child
+    },
   }
 }

@@ -10,7 +10,7 @@ import {
   type SyncedTable,
 } from '../../src/services/index.js'
 import { put } from './ops.js'
-import type { Subject } from './subjects.js'
+import type { Subject } from './subjectType.js'
 
 const times = { created_at: 1_700_000_000, updated_at: 1_700_000_000, clock: 1 }
 

@@ -6,7 +6,8 @@ import type { HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
 import type { PendingOp, SnapshotItem, SyncChange, SyncedTable } from '../../src/services/index.js'
 import { hlc, opId, scope } from './ops.js'
 import { whole } from './records.js'
-import { Refused, type Subject } from './subjects.js'
+import type { Subject } from './subjectType.js'
+import { Refused } from './verdicts.js'
 
 interface LocalRow {
   readonly clock: number
@@ -86,6 +87,10 @@ export class Device {
     return page.hasMore
   }
 
+  async pullAll(subject: Subject, limit: number) {
+    while (await this.pull(subject, limit));
+  }
+
   /** The pages of a snapshot that is not installed yet. */
   private staged: Array<SnapshotItem> | undefined
   private lastPage: HostSnapshotPage | undefined
@@ -142,7 +147,7 @@ export class Device {
   async synchronise(subject: Subject) {
     while (this.isBeginning) await this.readPage(subject, 2)
     while (this.outbox.length > 0) await this.push(subject, 100, true)
-    while (await this.pull(subject, 3));
+    await this.pullAll(subject, 3)
     await this.reportCursor(subject)
   }
 
@@ -155,6 +160,14 @@ export class Device {
         .sort(([a], [b]) => (a < b ? -1 : 1)),
     )
   }
+}
+
+/** A device that had nothing but a cursor, after it pulled from there to the end. */
+export const deviceFrom = async (subject: Subject, cursor: number, limit: number): Promise<Device> => {
+  const device = new Device(`from-${cursor}`)
+  device.cursor = cursor
+  await device.pullAll(subject, limit)
+  return device
 }
 
 /** The live records of the server. */

@@ -248,9 +248,10 @@ export const emptyState = (): StoreState['Type'] => ({
 const pausing = (pause: Effect.Effect<void>) =>
   Layer.effect(
     Database,
-    Effect.map(Database, ({ direct, snapshot, write }) =>
+    Effect.map(Database, ({ direct, single, snapshot, write }) =>
       Database.of({
         direct: (operation, body) => Effect.zipRight(pause, direct(operation, body)),
+        single: (operation, body) => Effect.zipRight(pause, single(operation, body)),
         snapshot: (operation, body) => Effect.zipRight(pause, snapshot(operation, body)),
         write: (operation, body) => Effect.zipRight(pause, write(operation, body)),
       }),

@@ -2,7 +2,8 @@
  * One suite, every layer: each test gets a fresh subject on a database of its own.
  */
 import { afterEach, beforeEach, describe } from 'vitest'
-import { openSubject, selectedSubjects, type Subject } from './subjects.js'
+import type { Subject } from './subjectType.js'
+import { openSubject, selectedSubjects } from './subjects.js'
 
 /** Declares the tests once per selected layer. `subject` is the current test's. */
 export const suite = (name: string, declare: (subject: () => Subject) => void) =>

@@ -12,7 +12,7 @@ import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
 import { openProvider, ProviderStartupError } from '../../src/nuxt/adapters.js'
 import { journalModes, ProviderConfig, synchronousLevels } from '../../src/services/index.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

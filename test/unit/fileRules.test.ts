@@ -9,11 +9,11 @@ import { hashOf, referredHashes, sizeOf } from '../../migrations/files/payloads.
 import { fileFieldsOf, fileHashesOf, mayNameFiles, normalizeHash } from '../../src/services/fileRules.js'
 import { makeLegacy, opened } from '../support/adoption.js'
 import { downgrade } from '../support/earlierRelease.js'
-import { scanned } from '../support/fileCalls.js'
+import { scanned } from '../support/views.js'
 import { fileHashes, filePayload, hash } from '../support/filePayloads.js'
 import { del, put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

@@ -11,7 +11,7 @@ import { hookBounds, hooksThrough } from '../../src/nuxt/hooks.js'
 import type { HostEvent } from '../../src/nuxt/host.js'
 import { OpAccepted, type PendingOp } from '../../src/services/index.js'
 import { del, type OpParts, put, scope } from '../support/ops.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type HostError, openProvider, type Provider } from '../../src/nuxt/adapters.js'
 import { put, scope } from '../support/ops.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 let provider: Provider
 let remove: () => void

@@ -16,7 +16,7 @@ import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
 import { openProvider, ProviderStartupError } from '../../src/nuxt/adapters.js'
 import { SchemaError, SchemaMigrator, syncedTables } from '../../src/services/index.js'
 import { buildForProcesses } from '../support/processes.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

@@ -11,7 +11,7 @@ import plugin from '../../src/nuxt/plugin.js'
 import { host, resetHost } from '../support/host.js'
 import { put, scope } from '../support/ops.js'
 import { buildForProcesses } from '../support/processes.js'
-import { temporaryFolder } from '../support/subjects.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
 afterAll(remove)

@@ -18,7 +18,7 @@ import {
   WorkspaceStore,
 } from '../../src/services/index.js'
 import { del, put } from '../support/ops.js'
-import { sqlLayer } from '../support/subjects.js'
+import { sqlLayer } from '../support/layerSubjects.js'
 
 const isSql =
   /\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|FROM|WHERE|VALUES|ATTACH|VACUUM|ORDER BY|LIMIT|UNION ALL|BETWEEN|AND|CASE|typeof|coalesce|iif)\b/

@@ -40,13 +40,14 @@ export const statement = (text: string): ((params: Params) => Statement) & { rea
     names.push(name)
     return '?'
   })
-  const bind = (params: Params): Statement => ({
-    sql,
-    params: names.map((name) => {
-      const value = params[name]
+  const bind = (given: Params): Statement => {
+    const params: Array<Param> = []
+    for (const name of names) {
+      const value = given[name]
       if (value === undefined) throw new TypeError(`the parameter ${name} is missing in ${sql}`)
-      return value
-    }),
-  })
+      params.push(value)
+    }
+    return { sql, params }
+  }
   return Object.assign(bind, { sql })
 }

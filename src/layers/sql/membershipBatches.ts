@@ -38,9 +38,9 @@ type Refusal = WorkspaceNotFound | MemberNotFound | LastOwner
 
 /** What has to be known before a member's role is taken away. */
 const before = (membership: Membership) => [
-  workspaceSql.liveWorkspace({ ...membership }),
-  workspaceSql.memberRole({ ...membership }),
-  workspaceSql.otherOwner({ ...membership }),
+  workspaceSql.liveWorkspace(membership),
+  workspaceSql.memberRole(membership),
+  workspaceSql.otherOwner(membership),
 ]
 
 /** `role` is the new one, if there is one. */
@@ -60,8 +60,8 @@ export const setRole = (membership: Membership, role: Role): Batch<void, Refusal
 export const removeMember = (membership: Membership): Batch<void, Refusal> => ({
   statements: [
     ...before(membership),
-    workspaceSql.removeMember({ ...membership }),
-    workspaceSql.rehomeUser({ ...membership }),
+    workspaceSql.removeMember(membership),
+    workspaceSql.rehomeUser(membership),
   ],
   read: (results) => mayChange(results),
 })

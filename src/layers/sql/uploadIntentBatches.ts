@@ -32,8 +32,11 @@ const intentIn = (row: Row | undefined): StoredIntent | undefined =>
 
 const roomIn = (row: Row): Room => ({ ...(row as Omit<Room, 'isStored'>), isStored: row.isStored === 1 })
 
-const asVoid = <A, E>(either: Either.Either<A, E>): Either.Either<void, E> =>
-  Either.map(either, () => undefined)
+/** Why the rules refuse what the statements did not do. */
+const refusal = <A, E>(either: Either.Either<A, E>): Either.Either<never, E> => {
+  if (Either.isLeft(either)) return Either.left(either.left)
+  throw new Error('a statement refused what the rules allow')
+}
 
 export const reserve = (
   { workspaceId, intentId, file, expiresAt, quotaBytes }: Reservation,
@@ -43,17 +46,18 @@ export const reserve = (
   const params = { workspaceId, intentId, hash, mimeType, sizeBytes, expiresAt, now }
   return {
     statements: [
+      uploadIntentsSql.reserve({ ...params, quotaBytes: quotaBytes ?? null }),
       uploadIntentsSql.intent(params),
       uploadIntentsSql.room(params),
-      uploadIntentsSql.reserve({ ...params, quotaBytes: quotaBytes ?? null }),
       uploadIntentsSql.forgetOld(params),
     ],
-    read: (results) =>
-      Either.flatMap(reservable(intentIn(firstOf(results, 0)), file, now), (id) =>
-        id === 'held' || quotaBytes === undefined
-          ? Either.void
-          : fitting(roomIn(firstOf(results, 1)!), sizeBytes, quotaBytes),
-      ),
+    read: (results) => {
+      if (firstOf(results, 0) !== undefined) return Either.void
+      const id = reservable(intentIn(firstOf(results, 1)), file, now)
+      return Either.isLeft(id)
+        ? Either.left(id.left)
+        : refusal(fitting(roomIn(firstOf(results, 2)!), sizeBytes, quotaBytes ?? Infinity))
+    },
   }
 }
 
@@ -66,15 +70,21 @@ export const consume = (
   const { hash, mimeType, sizeBytes } = file
   const params = { workspaceId, intentId, hash, mimeType, sizeBytes, storageId, now }
   return {
-    statements: [uploadIntentsSql.intent(params), uploadIntentsSql.settle(params)],
-    read: (results) => asVoid(settleable(intentIn(firstOf(results, 0)), now, file)),
+    statements: [uploadIntentsSql.settle(params), uploadIntentsSql.intent(params)],
+    read: (results) =>
+      firstOf(results, 0) === undefined
+        ? refusal(settleable(intentIn(firstOf(results, 1)), now, file))
+        : Either.void,
   }
 }
 
 export const cancel = (key: IntentKey, now: number): Batch<void, UploadIntentConflict> => {
   const params = { ...key, hash: null, mimeType: null, sizeBytes: null, storageId: null, now }
   return {
-    statements: [uploadIntentsSql.intent(params), uploadIntentsSql.settle(params)],
-    read: (results) => asVoid(settleable(intentIn(firstOf(results, 0)), now)),
+    statements: [uploadIntentsSql.settle(params), uploadIntentsSql.intent(params)],
+    read: (results) =>
+      firstOf(results, 0) === undefined
+        ? refusal(settleable(intentIn(firstOf(results, 1)), now))
+        : Either.void,
   }
 }

@@ -25,12 +25,6 @@ const isSameFile = `hash = :hash AND mime_type = :mimeType AND size_bytes = :siz
 const own = `FROM upload_reservations WHERE workspace_id = :workspaceId AND id = :intentId`
 
 export const uploadIntentsSql = {
-  intent: statement(`
-    SELECT hash, mime_type AS mimeType, size_bytes AS sizeBytes, expires_at AS expiresAt,
-      settled_at IS NOT NULL AS settled ${own}`),
-
-  room: statement(room),
-
   /** Where the id is free, or held for the same file; a file that takes more room must fit. */
   reserve: statement(`
     INSERT INTO upload_reservations (workspace_id, id, hash, mime_type, size_bytes, expires_at, created_at)
@@ -40,13 +34,20 @@ export const uploadIntentsSql = {
         OR EXISTS (SELECT 1 ${own} AND expires_at > :now)
         OR EXISTS (SELECT 1 FROM (${room}) AS room WHERE isStored OR heldBytes >= :sizeBytes
           OR usedBytes + reservedBytes + :sizeBytes - heldBytes <= :quotaBytes))
-    ON CONFLICT (workspace_id, id) DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)`),
+    ON CONFLICT (workspace_id, id) DO UPDATE SET expires_at = max(expires_at, excluded.expires_at) RETURNING id`),
+
+  /** These two tell why nothing was changed, and nothing if something was. */
+  intent: statement(`
+    SELECT hash, mime_type AS mimeType, size_bytes AS sizeBytes, expires_at AS expiresAt,
+      settled_at IS NOT NULL AS settled ${own} AND changes() = 0`),
+  room: statement(`${room} WHERE changes() = 0`),
 
   /** Without a file, of any. */
   settle: statement(`
     UPDATE upload_reservations SET settled_at = :now, storage_id = :storageId
     WHERE workspace_id = :workspaceId AND id = :intentId AND settled_at IS NULL AND expires_at > :now
-      AND (:hash IS NULL OR ${isSameFile})`),
+      AND (:hash IS NULL OR ${isSameFile})
+    RETURNING id`),
 
   /** More than come in at a time. */
   forgetOld: statement(`

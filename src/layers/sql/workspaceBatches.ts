@@ -15,10 +15,7 @@ import { defaultWorkspaceName, profileOf } from '../../services/workspaceRules.j
 import { type Batch, firstOf, type Row } from './batch.js'
 import { workspaceSql } from './workspaceSql.js'
 
-export interface Identity {
-  readonly provider: string
-  readonly providerUserId: string
-}
+export type Identity = Readonly<Record<'provider' | 'providerUserId', string>>
 
 /** Undefined is what was not said, null what was said to be none. */
 export interface Profile {
@@ -26,10 +23,7 @@ export interface Profile {
   readonly displayName: string | null | undefined
 }
 
-export interface Membership {
-  readonly userId: string
-  readonly workspaceId: string
-}
+export type Membership = Readonly<Record<'userId' | 'workspaceId', string>>
 
 /** What makes a new row: its id, and the time in epoch seconds. */
 export interface Fresh {
@@ -43,7 +37,7 @@ const mapped = <A>(row: Row | undefined, to: (row: Row) => A): A | null =>
 const profileIn = ({ id, email, display_name: name }: Row): UserProfile => profileOf(id, email, name)
 
 export const findUser = (identity: Identity): Batch<UserProfile | null> => ({
-  statements: [workspaceSql.account({ ...identity })],
+  statements: [workspaceSql.account(identity)],
   read: (results) => Either.right(mapped(firstOf(results, 0), profileIn)),
 })
 
@@ -52,7 +46,7 @@ export const findCurrentUser = (
   identity: Identity,
   { email, displayName }: Profile,
 ): Batch<{ readonly userId: string } | null> => ({
-  statements: [workspaceSql.account({ ...identity })],
+  statements: [workspaceSql.account(identity)],
   read: (results) => {
     const row = firstOf(results, 0)
     const isCurrent =
@@ -110,7 +104,7 @@ export const chooseDefault = (userId: string, fresh: Fresh): Batch<DefaultWorksp
 }
 
 export const findRole = (membership: Membership): Batch<Role | null> => ({
-  statements: [workspaceSql.role({ ...membership })],
+  statements: [workspaceSql.role(membership)],
   read: (results) => Either.right(mapped(firstOf(results, 0), ({ role }) => role as Role)),
 })
 
@@ -187,7 +181,7 @@ export const removeWorkspace = (
 }
 
 export const setActive = (membership: Membership): Batch<void, WorkspaceNotFound> => ({
-  statements: [workspaceSql.role({ ...membership }), workspaceSql.setActive({ ...membership })],
+  statements: [workspaceSql.role(membership), workspaceSql.setActive(membership)],
   read: (results) =>
     firstOf(results, 0) === undefined ? Either.left(new WorkspaceNotFound({})) : Either.void,
 })

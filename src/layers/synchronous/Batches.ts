@@ -18,14 +18,8 @@ const isSingle = ({ statements }: Batch<unknown, unknown>) => statements.length 
 /** The batches of an engine in the process. */
 export const layer: Layer.Layer<Batches, never, Database> = Layer.effect(
   Batches,
-  Effect.map(Database, ({ direct, snapshot, write }) => {
-    const single = <A, E>(operation: string, batch: Batch<A, E>) =>
-      Effect.flatten(direct(operation, run(batch)))
-    return {
-      read: (operation, batch) =>
-        isSingle(batch) ? single(operation, batch) : snapshot(operation, run(batch)),
-      write: (operation, batch) =>
-        isSingle(batch) ? single(operation, batch) : write(operation, run(batch)),
-    }
-  }),
+  Effect.map(Database, ({ single, snapshot, write }) => ({
+    read: (operation, batch) => (isSingle(batch) ? single : snapshot)(operation, run(batch)),
+    write: (operation, batch) => (isSingle(batch) ? single : write)(operation, run(batch)),
+  })),
 )

@@ -26,6 +26,11 @@ export class Database extends Context.Tag('or3-provider-sqlite/Database')<
       operation: string,
       body: (connection: Connection) => A,
     ) => Effect.Effect<A, StorageError>
+    /** The same of one whose outcome may be a typed error. */
+    readonly single: <A, E>(
+      operation: string,
+      body: (connection: Connection) => Either.Either<A, E>,
+    ) => Effect.Effect<A, E | StorageError>
     /** Reads of one and the same state of the file, whatever other processes commit meanwhile. */
     readonly snapshot: <A, E = never>(
       operation: string,
@@ -106,6 +111,7 @@ export const databaseOn = (connection: Connection): Database['Type'] => {
   }
   return {
     direct: (operation, body) => run(operation, (connection) => Either.right(body(connection))),
+    single: run,
     snapshot: (operation, body) => run(operation, transaction('BEGIN', body)),
     write: (operation, body, committed) => {
       const once = transaction('BEGIN IMMEDIATE', body)

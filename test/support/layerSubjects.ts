@@ -1,0 +1,156 @@
+/**
+ * Subjects that call the services of a layer directly: in memory, and on SQLite.
+ */
+import { Cause, Context, Effect, Exit, Layer, Logger, ManagedRuntime, Option } from 'effect'
+import * as Database from '../../src/layers/synchronous/betterSqlite3.js'
+import * as SqlFiles from '../../src/layers/synchronous/FileReferences.js'
+import * as IdGenerator from '../../src/layers/IdGenerator.js'
+import { GatewayState, layer as stateLayer } from '../../src/layers/memory/GatewayState.js'
+import * as MemoryFiles from '../../src/layers/memory/FileReferences.js'
+import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
+import * as MemoryMembers from '../../src/layers/memory/Memberships.js'
+import * as StoreState from '../../src/layers/memory/StoreState.js'
+import * as MemoryIntents from '../../src/layers/memory/UploadIntents.js'
+import * as MemoryStore from '../../src/layers/memory/WorkspaceStore.js'
+import * as SqlMembers from '../../src/layers/sql/Memberships.js'
+import * as Config from '../../src/layers/ProviderConfig.js'
+import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
+import * as SqlGateway from '../../src/layers/synchronous/SyncGateway.js'
+import * as SqlIntents from '../../src/layers/sql/UploadIntents.js'
+import * as SqlStore from '../../src/layers/sql/WorkspaceStore.js'
+import { type ServiceError, toHostError } from '../../src/nuxt/httpErrors.js'
+import { toHostPage, type HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
+import { checkSnapshotAnswer } from '../../src/nuxt/snapshotChecks.js'
+import {
+  FileReferences,
+  Memberships,
+  type SnapshotRequest,
+  SyncGateway,
+  UploadIntents,
+  WorkspaceStore,
+} from '../../src/services/index.js'
+import { fileCalls } from './fileCalls.js'
+import type { MembershipCalls, Subject, SubjectName } from './subjectType.js'
+import { detailOf, Refused, verdictOf } from './verdicts.js'
+import { viewOfSql, viewOfState } from './views.js'
+
+/** The answer, when it passes the later host's checks. */
+export const checked = (request: SnapshotRequest, page: HostSnapshotPage): HostSnapshotPage => {
+  checkSnapshotAnswer(request, page)
+  return page
+}
+
+/** Runs an effect as the adapters do, but tells a typed failure from a defect. */
+export const runner =
+  <R>(runtime: ManagedRuntime.ManagedRuntime<R, any>) =>
+  async <A>(effect: Effect.Effect<A, ServiceError, R>): Promise<A> => {
+    const exit = await runtime.runPromiseExit(effect)
+    if (Exit.isSuccess(exit)) return exit.value
+    const failure = Cause.failureOption(exit.cause)
+    if (Option.isNone(failure)) throw Cause.squash(exit.cause)
+    const { statusCode, message } = toHostError(failure.value as ServiceError)
+    throw new Refused(statusCode, message)
+  }
+
+export const membershipCalls = (
+  members: Memberships['Type'],
+  runtime: ManagedRuntime.ManagedRuntime<never, any>,
+): MembershipCalls => {
+  const run = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
+    const exit = await runtime.runPromiseExit(effect)
+    if (Exit.isSuccess(exit)) return exit.value
+    throw Cause.squash(exit.cause)
+  }
+  return {
+    addMember: (request) => run(members.addMember(request)),
+    setRole: (request) => run(members.setRole(request)),
+    removeMember: (request) => run(members.removeMember(request)),
+    listMembers: (workspaceId) => run(members.listMembers(workspaceId)),
+  }
+}
+
+const fromServices = async <R>(
+  name: SubjectName,
+  layer: Layer.Layer<SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | R, any>,
+  view: (context: Context.Context<R>, run: ReturnType<typeof runner>) => Subject['view'],
+  file?: string,
+  cleanUp: () => void = () => {},
+): Promise<Subject> => {
+  const runtime = ManagedRuntime.make(Layer.provide(layer, Logger.remove(Logger.defaultLogger)))
+  const { context } = await runtime.runtime()
+  const run = runner(runtime)
+  const gateway = Context.get(context, SyncGateway)
+  const store = Context.get(context, WorkspaceStore)
+  return {
+    name,
+    file,
+    push: async (request) => {
+      const { outcomes, serverVersion } = await run(gateway.push(request))
+      return { verdicts: outcomes.map(verdictOf), serverVersion, details: outcomes.map(detailOf) }
+    },
+    pull: (request) => run(gateway.pull(request)),
+    snapshot: async (request) => checked(request, toHostPage(await run(gateway.snapshot(request)))),
+    updateCursor: (request) => run(gateway.updateCursor(request)),
+    gcChangeLog: (request) => run(Effect.asVoid(gateway.gcChangeLog(request))),
+    gcTombstones: (request) => run(Effect.asVoid(gateway.gcTombstones(request))),
+    files: fileCalls(run, Context.get(context, FileReferences), Context.get(context, UploadIntents)),
+    store: {
+      getOrCreateUser: (identity) => run(store.getOrCreateUser(identity)),
+      getUser: (identity) => run(store.getUser(identity)),
+      getOrCreateDefaultWorkspace: (userId) => run(store.getOrCreateDefaultWorkspace(userId)),
+      getWorkspaceRole: (membership) => run(store.getWorkspaceRole(membership)),
+      listUserWorkspaces: (userId) => run(store.listUserWorkspaces(userId)),
+      createWorkspace: (request) => run(store.createWorkspace(request)),
+      updateWorkspace: (request) => run(store.updateWorkspace(request)),
+      removeWorkspace: (membership) => run(store.removeWorkspace(membership)),
+      setActiveWorkspace: (membership) => run(store.setActiveWorkspace(membership)),
+    },
+    listWorkspaceIds: () => run(store.listWorkspaceIds),
+    memberships: membershipCalls(Context.get(context, Memberships), runtime),
+    view: view(context as Context.Context<R>, run as never),
+    close: async () => {
+      await runtime.dispose()
+      cleanUp()
+    },
+  }
+}
+
+export const subjectInMemory = () =>
+  fromServices<GatewayState>(
+    'memory',
+    Layer.mergeAll(
+      Layer.provideMerge(
+        Layer.mergeAll(MemoryGateway.layerWithState, MemoryFiles.layer, MemoryIntents.layer),
+        stateLayer,
+      ),
+      Layer.mergeAll(MemoryStore.layerWithState, MemoryMembers.layer).pipe(Layer.provide(StoreState.layer)),
+    ).pipe(Layer.provide(IdGenerator.layer)),
+    (context) => (workspaceId) =>
+      Promise.resolve(viewOfState(Context.get(context, GatewayState), workspaceId)),
+  )
+
+/** Every service on SQLite, with the database at hand. */
+export const sqlLayer = (dbPath: string) =>
+  Layer.mergeAll(SqlGateway.layer, SqlFiles.layer, SqlIntents.layer, SqlStore.layer, SqlMembers.layer).pipe(
+    Layer.provideMerge(Database.layer),
+    Layer.provideMerge(Migrator.layer),
+    Layer.provide(Config.layerOf({ dbPath, synchronous: 'OFF' })),
+    Layer.provide(IdGenerator.layer),
+  )
+
+/** A subject on SQLite; `cleanUp` comes after it was closed. */
+export const onSql = (name: SubjectName, dbPath: string, cleanUp?: () => void) =>
+  fromServices<Database.Database>(
+    name,
+    sqlLayer(dbPath),
+    (context) => (workspaceId) => {
+      const { direct } = Context.get(context, Database.Database)
+      const query = (sql: string) => Effect.runSync(direct('test', (connection) => connection.all<any>(sql)))
+      return Promise.resolve(viewOfSql(query, workspaceId))
+    },
+    dbPath === ':memory:' ? undefined : dbPath,
+    cleanUp,
+  )
+
+/** A subject on a database file that may be there already; the file stays. */
+export const subjectOnFile = (path: string): Promise<Subject> => onSql('sqlite file', path)

@@ -1,0 +1,57 @@
+/**
+ * What a subject is: all services behind one face, however they are reached.
+ *
+ * A subject speaks in verdicts and HTTP statuses, since those are what all of them can tell alike.
+ */
+import type { AuthWorkspaceStore } from '../../src/nuxt/host.js'
+import type { HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
+import type {
+  CursorRequest,
+  Member,
+  MemberKey,
+  PullPage,
+  PullRequest,
+  PushRequest,
+  RetentionRequest,
+  Role,
+  SnapshotRequest,
+} from '../../src/services/index.js'
+import type { FileCalls } from './fileCalls.js'
+import type { Detail, Verdict } from './verdicts.js'
+import type { WorkspaceView } from './views.js'
+
+export type SubjectName = 'memory' | 'sqlite memory' | 'sqlite file' | 'adapters'
+
+/** The memberships as promises, which reject with the service's own typed errors. */
+export interface MembershipCalls {
+  addMember(request: MemberKey & { readonly role: Role }): Promise<void>
+  setRole(request: MemberKey & { readonly role: Role }): Promise<void>
+  removeMember(request: MemberKey): Promise<void>
+  listMembers(workspaceId: string): Promise<ReadonlyArray<Member>>
+}
+
+export interface Subject {
+  readonly name: SubjectName
+  /** The database file, where there is one. */
+  readonly file: string | undefined
+  push(request: PushRequest): Promise<{
+    readonly verdicts: ReadonlyArray<Verdict>
+    readonly serverVersion: number
+    /** One per verdict. */
+    readonly details: ReadonlyArray<Detail>
+  }>
+  pull(request: PullRequest): Promise<PullPage>
+  /** A page that does not pass the later host's checks is an error. */
+  snapshot(request: SnapshotRequest): Promise<HostSnapshotPage>
+  updateCursor(request: CursorRequest): Promise<void>
+  gcChangeLog(request: RetentionRequest): Promise<void>
+  gcTombstones(request: RetentionRequest): Promise<void>
+  readonly files: FileCalls
+  readonly store: AuthWorkspaceStore
+  /** Every live workspace. */
+  listWorkspaceIds(): Promise<ReadonlyArray<string>>
+  /** No adapter of the host's: beside the adapters it is a second connection to the same file. */
+  readonly memberships: MembershipCalls
+  view(workspaceId: string): Promise<WorkspaceView>
+  close(): Promise<void>
+}

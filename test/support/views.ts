@@ -1,0 +1,210 @@
+/**
+ * What a workspace holds, as a test compares it: the same view of a database and of the state of the layers in memory.
+ */
+import type { GatewayState, WorkspaceState } from '../../src/layers/memory/GatewayState.js'
+import { fileFieldsOf, fileHashesOf, isReferring, normalizeHash } from '../../src/services/fileRules.js'
+import { syncedTables } from '../../src/services/index.js'
+
+/** A record's row. */
+export interface RowView {
+  readonly table: string
+  readonly pk: string
+  readonly payload: unknown
+  readonly clock: number
+  readonly hlc: string
+  readonly opId: string
+  readonly deviceId: string
+  readonly version: number
+  readonly deleted: boolean
+}
+
+export interface TombstoneView {
+  readonly table: string
+  readonly pk: string
+  readonly clock: number
+  readonly hlc: string
+  readonly opId: string
+  readonly version: number
+}
+
+/** As the index has it, in SQLite's order. */
+export interface FileIndexView {
+  readonly references: ReadonlyArray<{
+    readonly hash: string
+    readonly sourceTable: string
+    readonly sourceId: string
+  }>
+  readonly records: ReadonlyArray<{
+    readonly pk: string
+    readonly hash: string
+    readonly deleted: boolean
+    readonly sizeBytes: number | null
+  }>
+  readonly usedBytes: number
+}
+
+export interface FilesView {
+  readonly index: FileIndexView
+  readonly intents: ReadonlyArray<{
+    readonly id: string
+    readonly hash: string
+    readonly mimeType: string
+    readonly sizeBytes: number
+    readonly expiresAt: number
+    readonly settled: boolean
+  }>
+}
+
+/** Everything a workspace holds, in a fixed order. */
+export interface WorkspaceView {
+  readonly version: number
+  readonly floor: number
+  readonly rows: ReadonlyArray<RowView>
+  readonly tombstones: ReadonlyArray<TombstoneView>
+  readonly logVersions: ReadonlyArray<number>
+  /** `owner` is absent for a device that is nobody's. */
+  readonly cursors: ReadonlyArray<{
+    readonly deviceId: string
+    readonly version: number
+    readonly owner?: string
+  }>
+  readonly files: FilesView
+}
+
+const byKey = (a: { table: string; pk: string }, b: { table: string; pk: string }) =>
+  a.table === b.table ? (a.pk < b.pk ? -1 : 1) : a.table < b.table ? -1 : 1
+
+const inBytes = (a: ReadonlyArray<string>, b: ReadonlyArray<string>) => {
+  const index = a.findIndex((part, at) => part !== b[at])
+  return index === -1 ? 0 : Buffer.compare(Buffer.from(a[index]!), Buffer.from(b[index]!))
+}
+
+/** What a scan of the rows says. */
+export const scanned = (rows: ReadonlyArray<RowView>): FileIndexView => {
+  const jsonOf = ({ payload }: RowView) => (payload === undefined ? null : JSON.stringify(payload))
+  const records = rows
+    .filter(({ table }) => table === 'file_meta')
+    .map((row) => ({
+      pk: row.pk,
+      hash: normalizeHash(row.pk),
+      deleted: row.deleted,
+      sizeBytes: row.deleted ? null : (fileFieldsOf(jsonOf(row)).sizeBytes ?? null),
+    }))
+  return {
+    references: rows
+      .filter(({ table, deleted }) => isReferring(table as never) && !deleted)
+      .flatMap((row) =>
+        fileHashesOf(jsonOf(row)).map((hash) => ({ hash, sourceTable: row.table, sourceId: row.pk })),
+      )
+      .sort((a, b) => inBytes(Object.values(a), Object.values(b))),
+    records: records.sort((a, b) => inBytes([a.pk], [b.pk])),
+    usedBytes: records.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0),
+  }
+}
+
+const filesOfState = (state: WorkspaceState, rows: ReadonlyArray<RowView>): FilesView => ({
+  index: scanned(rows),
+  intents: [...state.intents]
+    .map(([id, intent]) => ({ id, ...intent }))
+    .sort((a, b) => inBytes([a.id], [b.id])),
+})
+
+const filesOfSql = (query: (sql: string) => ReadonlyArray<any>, where: string): FilesView => ({
+  index: {
+    references: query(
+      `SELECT hash, source_table AS sourceTable, source_id AS sourceId FROM file_references WHERE ${where}
+       ORDER BY hash, source_table, source_id`,
+    ),
+    records: query(
+      `SELECT pk, hash, deleted, size_bytes AS sizeBytes FROM file_records WHERE ${where} ORDER BY pk`,
+    ).map((row) => ({ ...row, deleted: row.deleted === 1 })),
+    usedBytes: query(`SELECT used_bytes AS bytes FROM file_usage WHERE ${where}`)[0]?.bytes ?? 0,
+  },
+  intents: query(
+    `SELECT id, hash, mime_type AS mimeType, size_bytes AS sizeBytes, expires_at AS expiresAt,
+       settled_at IS NOT NULL AS settled
+     FROM upload_reservations WHERE ${where} ORDER BY id`,
+  ).map((row) => ({ ...row, settled: row.settled === 1 })),
+})
+
+export const viewOfSql = (query: (sql: string) => ReadonlyArray<any>, workspaceId: string): WorkspaceView => {
+  const where = `workspace_id = '${workspaceId.replaceAll("'", "''")}'`
+  const [counter] = query(`SELECT * FROM server_version_counter WHERE ${where}`)
+  const shown = (version: number) => version + (counter?.version_offset ?? 0)
+  const shownClock = (clock: number) => clock + (counter?.clock_offset ?? 0)
+  const rows = syncedTables.flatMap((table) =>
+    query(`SELECT * FROM s_${table} WHERE ${where}`).map((row) => ({ table, ...row })),
+  )
+  return {
+    version: shown(counter?.value ?? 0),
+    floor: shown(counter?.trimmed_version ?? 0),
+    rows: rows
+      .map((row) => ({
+        table: row.table as string,
+        pk: row.pk,
+        payload: row.data_json === null ? undefined : JSON.parse(row.data_json),
+        clock: shownClock(row.clock),
+        hlc: row.hlc,
+        opId: row.op_id,
+        deviceId: row.device_id,
+        version: shown(row.server_version),
+        deleted: row.deleted === 1,
+      }))
+      .sort(byKey),
+    tombstones: query(`SELECT * FROM tombstones WHERE ${where}`)
+      .map((row) => ({
+        table: row.table_name,
+        pk: row.pk,
+        clock: shownClock(row.clock),
+        hlc: row.hlc,
+        opId: row.op_id,
+        version: shown(row.server_version),
+      }))
+      .sort(byKey),
+    logVersions: query(
+      `SELECT server_version AS v FROM change_log WHERE ${where} ORDER BY server_version`,
+    ).map((row) => shown(row.v)),
+    cursors: query(
+      `SELECT device_id AS deviceId, last_seen_version AS version, owner_user_id AS owner
+       FROM device_cursors WHERE ${where} ORDER BY device_id`,
+    ).map(({ owner, ...cursor }) => (owner === null ? cursor : { ...cursor, owner })),
+    files: filesOfSql(query, where),
+  }
+}
+
+export const viewOfState = (states: GatewayState['Type'], workspaceId: string): WorkspaceView => {
+  const state = states.of(workspaceId)
+  const place = (key: string) => {
+    const [table, pk] = key.split('\0') as [string, string]
+    return { table, pk }
+  }
+  const rows = [...state.rows]
+    .map(([key, { op, version }]) => ({
+      ...place(key),
+      payload: op.payloadJson === null ? undefined : JSON.parse(op.payloadJson),
+      clock: op.clock,
+      hlc: op.hlc,
+      opId: op.opId,
+      deviceId: op.deviceId,
+      version,
+      deleted: op.operation === 'delete',
+    }))
+    .sort(byKey)
+  return {
+    version: state.version,
+    floor: state.floor,
+    rows,
+    tombstones: [...state.tombstones]
+      .map(([key, { clock, hlc, opId, version }]) => ({ ...place(key), clock, hlc, opId, version }))
+      .sort(byKey),
+    logVersions: state.log.map(({ version }) => version),
+    cursors: [...state.cursors]
+      .map(([deviceId, { version, owner }]) => ({
+        deviceId,
+        version,
+        ...(owner === undefined ? {} : { owner }),
+      }))
+      .sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1)),
+    files: filesOfState(state, rows),
+  }
+}

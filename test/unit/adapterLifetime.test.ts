@@ -1,0 +1,111 @@
+/**
+ * The Promise adapters: how the provider closes, and what its services run under from start to end.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { Context, DefaultServices, Effect, Layer, Tracer } from 'effect'
+import { describe, expect, it } from 'vitest'
+import { openProvider } from '../../src/nuxt/adapters.js'
+import { everywhere, makeAdapters, statusOf } from '../support/adapterCalls.js'
+import { opId, put, scope } from '../support/ops.js'
+
+const { folder, file, provider, statusesFor } = makeAdapters()
+
+const identity = { provider: 'p', providerUserId: 'u' }
+
+describe('close', () => {
+  it('refuses later calls of every method with 503', async () => {
+    await provider().close()
+    expect(await statusesFor({})).toEqual(everywhere(503))
+    const { workspaceStore: store } = provider()
+    const membership = { userId: 'u', workspaceId: 'w' }
+    const calls = [
+      () => store.getOrCreateUser(identity),
+      () => store.getUser(identity),
+      () => store.getOrCreateDefaultWorkspace('u'),
+      () => store.getWorkspaceRole(membership),
+      () => store.listUserWorkspaces('u'),
+      () => store.createWorkspace({ userId: 'u', name: 'W' }),
+      () => store.updateWorkspace({ ...membership, name: 'W' }),
+      () => store.removeWorkspace(membership),
+      () => store.setActiveWorkspace(membership),
+    ]
+    expect(calls).toHaveLength(Object.keys(store).length)
+    for (const call of calls) expect(await statusOf(call)).toBe(503)
+  })
+
+  it('refuses calls from the moment it is called', async () => {
+    const closing = provider().close()
+    expect(await statusOf(() => provider().workspaceStore.listUserWorkspaces('u'))).toBe(503)
+    await closing
+  })
+
+  it('lets running calls end, and then leaves no -wal file', async () => {
+    const other = new Sqlite(file())
+    other.exec('BEGIN IMMEDIATE')
+    const events: Array<string> = []
+    const running = [
+      provider().syncGateway.push({}, { ...scope(), ops: [put({ id: 'late' })] }),
+      provider().workspaceStore.getOrCreateUser(identity),
+    ].map((call) => call.then(() => events.push('call ended')))
+    const closing = provider()
+      .close()
+      .then(() => events.push('closed'))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(events).toEqual([])
+    other.exec('ROLLBACK')
+    other.close()
+    await Promise.all([...running, closing])
+    expect(events).toEqual(['call ended', 'call ended', 'closed'])
+    for (const suffix of ['-wal', '-shm']) expect(existsSync(file() + suffix)).toBe(false)
+    const database = new Sqlite(file(), { readonly: true })
+    expect(database.prepare('SELECT op_id FROM change_log').pluck().all()).toEqual([opId('late')])
+    database.close()
+  })
+
+  it('may be called again, and is done once', async () => {
+    await Promise.all([provider().close(), provider().close()])
+    await provider().close()
+    expect(existsSync(`${file()}-wal`)).toBe(false)
+  })
+})
+
+describe('what the services run under', () => {
+  let files = 0
+  const env = () => ({ OR3_SQLITE_DB_PATH: join(folder, `observed-${++files}.db`) })
+
+  it('sees their calls, and ends when they have', async () => {
+    const seen: Array<string> = []
+    const native = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+    const tracer = Tracer.make({
+      ...native,
+      span: (name, ...rest) => {
+        seen.push(name)
+        return native.span(name, ...rest)
+      },
+    })
+    const observability = Layer.merge(
+      Layer.setTracer(tracer),
+      Layer.scopedDiscard(Effect.addFinalizer(() => Effect.sync(() => seen.push('end')))),
+    )
+    const observed = openProvider({ env: env(), observability })
+    await observed.syncGateway.push({}, { ...scope(), ops: [put()] })
+    await observed.workspaceStore.getOrCreateUser(identity)
+    expect(seen).toEqual(expect.arrayContaining(['SyncGateway.push', 'WorkspaceStore.getOrCreateUser']))
+    await observed.close()
+    expect(seen.at(-1)).toBe('end')
+  })
+
+  it('ends as well when the start fails for another reason', () => {
+    let ended = false
+    const observability = Layer.scopedDiscard(Effect.addFinalizer(() => Effect.sync(() => (ended = true))))
+    expect(() => openProvider({ env: { OR3_SQLITE_DB_PATH: folder }, observability })).toThrow('folder')
+    expect(ended).toBe(true)
+  })
+
+  it('stops the start with its own message when it fails', () => {
+    const observability = Layer.fail(new Error('no collector at localhost:4318'))
+    expect(() => openProvider({ env: env(), observability })).toThrow('no collector at localhost:4318')
+  })
+})
