@@ -9,9 +9,11 @@ import type { Either } from 'effect'
 
 export type Param = string | number | null
 
-/** A statement with `?` for its parameters, which every engine understands. */
+/** One statement of a batch. */
 export interface Statement {
+  /** With `?` for its parameters, which every engine understands. */
   readonly sql: string
+  /** In their order. */
   readonly params: ReadonlyArray<Param>
 }
 
