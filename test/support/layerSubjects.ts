@@ -2,6 +2,7 @@
  * Subjects that call the services of a layer directly: in memory, and on SQLite.
  */
 import { Cause, Context, Effect, Exit, Layer, Logger, ManagedRuntime, Option } from 'effect'
+import * as SqlBatches from '../../src/layers/synchronous/Batches.js'
 import * as Database from '../../src/layers/synchronous/betterSqlite3.js'
 import * as SqlFiles from '../../src/layers/synchronous/FileReferences.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
@@ -29,6 +30,7 @@ import {
   UploadIntents,
   WorkspaceStore,
 } from '../../src/services/index.js'
+import { layer as committing } from './committingBatches.js'
 import { fileCalls } from './fileCalls.js'
 import type { MembershipCalls, Subject, SubjectName } from './subjectType.js'
 import { detailOf, Refused, verdictOf } from './verdicts.js'
@@ -129,9 +131,10 @@ export const subjectInMemory = () =>
       Promise.resolve(viewOfState(Context.get(context, GatewayState), workspaceId)),
   )
 
-/** Every service on SQLite, with the database at hand. */
+/** Every service on SQLite, with the database at hand. In memory, a batch is not rolled back. */
 export const sqlLayer = (dbPath: string) =>
   Layer.mergeAll(SqlGateway.layer, SqlFiles.layer, SqlIntents.layer, SqlStore.layer, SqlMembers.layer).pipe(
+    Layer.provideMerge(dbPath === ':memory:' ? committing : Layer.fresh(SqlBatches.layer)),
     Layer.provideMerge(Database.layer),
     Layer.provideMerge(Migrator.layer),
     Layer.provide(Config.layerOf({ dbPath, synchronous: 'OFF' })),

@@ -3,6 +3,7 @@
  * SQL layers as what is tested. Ids and time are given, so that the same call has the same result on both.
  */
 import { Clock, Context, Effect, FiberRef, Layer, Logger, ManagedRuntime } from 'effect'
+import { layer as committing } from './committingBatches.js'
 import * as Batches from '../../src/layers/synchronous/Batches.js'
 import * as Engine from '../../src/layers/synchronous/betterSqlite3.js'
 import { Database } from '../../src/layers/synchronous/Database.js'
@@ -265,8 +266,8 @@ export const sqlSystem = (
 ): { readonly system: System; readonly close: () => Promise<void> } => {
   const runtime = ManagedRuntime.make(
     Layer.mergeAll(SqlStore.layer, SqlMembers.layer).pipe(
-      // Another one than the engine has made, over the database between.
-      Layer.provide(Layer.fresh(Batches.layer)),
+      // Others than the engine has made, over the database between.
+      Layer.provide(dbPath === ':memory:' ? committing : Layer.fresh(Batches.layer)),
       Layer.provide(pausing(pause)),
       Layer.provide(Engine.layer),
       Layer.provide(Migrator.layer),

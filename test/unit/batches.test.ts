@@ -1,0 +1,107 @@
+/**
+ * Batches as plain values: given a request, these statements; given these rows, this outcome.
+ */
+import Sqlite from 'better-sqlite3'
+import { Either } from 'effect'
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Batch, statement } from '../../src/layers/sql/batch.js'
+import * as memberships from '../../src/layers/sql/membershipBatches.js'
+import * as intents from '../../src/layers/sql/uploadIntentBatches.js'
+import * as workspaces from '../../src/layers/sql/workspaceBatches.js'
+import { openProvider } from '../../src/nuxt/adapters.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
+
+describe('a statement', () => {
+  it('takes its parameters by name, in the order of its text, as often as they stand there', () => {
+    const text = statement('SELECT :b, :a, :b')
+    expect(text.sql).toBe('SELECT ?, ?, ?')
+    expect(text({ a: 1, b: null, c: 'not asked for' })).toEqual({ sql: text.sql, params: [null, 1, null] })
+  })
+
+  it('refuses to run without one of them', () => {
+    expect(() => statement('SELECT :a')({})).toThrow('the parameter a is missing')
+  })
+})
+
+describe('the reading', () => {
+  const { read } = memberships.setRole({ userId: 'u', workspaceId: 'w' }, 'viewer')
+  it.each([
+    ['no workspace', [[], [{ role: 'owner' }], [], []], 'WorkspaceNotFound'],
+    ['no member', [[{ id: 'w' }], [], [], []], 'MemberNotFound'],
+    ['the last owner', [[{ id: 'w' }], [{ role: 'owner' }], [], []], 'LastOwner'],
+  ])('of %s is %s', (_name, results, tag) => {
+    expect(read(results)).toMatchObject(Either.left({ _tag: tag }))
+  })
+
+  it('of one owner of two is that it is done', () => {
+    expect(read([[{ id: 'w' }], [{ role: 'owner' }], [{ user_id: 'v' }], []])).toEqual(Either.void)
+  })
+
+  it('of an intent that was refused for no reason the rules know is a bug, and not a success', () => {
+    const { read } = intents.cancel({ workspaceId: 'w', intentId: 'i' }, 5)
+    const active = { hash: 'h', mimeType: 'm', sizeBytes: 1, expiresAt: 10, settled: 0 }
+    expect(() => read([[], [active]])).toThrow('a statement refused what the rules allow')
+  })
+})
+
+describe('on a database that commits whatever comes of it', () => {
+  const { folder, remove } = temporaryFolder()
+  afterAll(remove)
+  const path = `${folder}/batches.db`
+  let database: Sqlite.Database
+  beforeEach(async () => {
+    await openProvider({ env: { OR3_SQLITE_DB_PATH: path } }).close()
+    database = new Sqlite(path)
+    database.pragma('foreign_keys = ON')
+    for (const table of [
+      'upload_reservations',
+      'workspace_members',
+      'auth_accounts',
+      'users',
+      'workspaces',
+    ]) {
+      database.exec(`UPDATE users SET active_workspace_id = NULL; DELETE FROM ${table}`)
+    }
+    return () => database.close()
+  })
+
+  const run = <A, E>({ statements, read }: Batch<A, E>) =>
+    read(
+      statements.map(({ sql, params }) => {
+        const prepared = database.prepare<Array<unknown>, Record<string, unknown>>(sql)
+        if (prepared.reader) return prepared.all(...params)
+        prepared.run(...params)
+        return []
+      }),
+    )
+  const count = (table: string) =>
+    database.prepare<[], number>(`SELECT count(*) FROM ${table}`).pluck().get()!
+
+  const identity = { provider: 'p', providerUserId: 'ada' }
+  const fresh = (freshId: string) => ({ freshId, now: 7 })
+
+  it('a user who is there already is not added again', () => {
+    for (const [email, id] of [
+      ['a@b.c', 'u1'],
+      ['d@e.f', 'u2'],
+    ] as const) {
+      const saved = run(workspaces.saveUser(identity, { email, displayName: undefined }, fresh(id)))
+      expect(saved).toEqual(Either.right({ userId: 'u1' }))
+    }
+    expect([count('users'), count('auth_accounts')]).toEqual([1, 1])
+    expect(run(workspaces.findUser(identity))).toEqual(Either.right({ userId: 'u1', email: 'd@e.f' }))
+  })
+
+  it('nobody gets a workspace, and a user no second first one', () => {
+    expect(run(workspaces.chooseDefault('nobody', fresh('w0')))).toMatchObject({ _tag: 'Left' })
+    expect(
+      run(workspaces.createWorkspace('nobody', { name: 'n', description: null }, fresh('w0'))),
+    ).toMatchObject({
+      _tag: 'Left',
+    })
+    expect([count('workspaces'), count('workspace_members')]).toEqual([0, 0])
+    run(workspaces.saveUser(identity, { email: null, displayName: null }, fresh('u')))
+    for (const id of ['w1', 'w2']) run(workspaces.chooseDefault('u', fresh(id)))
+    expect([count('workspaces'), count('workspace_members')]).toEqual([1, 1])
+  })
+})
