@@ -8,10 +8,12 @@
  *   floor have versions of an uncertain order (see `versions.ts`), which devices may have missed: so their
  *   workspaces leap above every cursor, and each device pulls them anew, once.
  * - Copies of payloads for pages of snapshots lasted an hour; nobody would ever erase them.
+ * - Deleted notifications become those of whom they were for (see `notifications.ts`).
  */
 import { Clock, Effect, FiberRef, HashMap } from 'effect'
 import { count, run, syncedTables } from './common.js'
 import { movedLogs } from './log.js'
+import { settleNotifications } from './notifications.js'
 import { isLegacy } from './setAside.js'
 
 /** What an operator reads who starts the earlier package all the same: it names the entry as a migration that is missing. */
@@ -70,6 +72,7 @@ export const settleAdopted = Effect.gen(function* () {
     ledgerEntry.timestamp,
   ])
   for (const table of ['sync_snapshot_items', 'sync_snapshots']) yield* run(`DROP TABLE IF EXISTS ${table}`)
+  yield* settleNotifications
   const emptied = yield* run(raiseFloors, [now])
   yield* run(`CREATE TEMP TABLE IF NOT EXISTS ${movedLogs} (workspace_id TEXT NOT NULL)`)
   const leapt = yield* run(leapWhere(isUncertain))
