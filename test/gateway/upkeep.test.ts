@@ -10,6 +10,7 @@ import { Database } from '../../src/layers/Database.js'
 import { layer as maintenanceLayer } from '../../src/layers/Maintenance.js'
 import { layerOf } from '../../src/layers/ProviderConfig.js'
 import { trimChangeLog } from '../../src/layers/retention.js'
+import { letOthersGo } from '../../src/layers/time.js'
 import { layerSchedule, layer as upkeepLayer } from '../../src/layers/Upkeep.js'
 import { StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
@@ -135,6 +136,27 @@ describe('upkeep', () => {
       const upkeep = yield* Upkeep
       expect(yield* upkeep.collect({ retention: Duration.days(30) })).toMatchObject({ entries: 8 })
       expect(yield* logLength).toBe(3)
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.scoped('lets others go between workspaces, also where there is nothing to remove', () =>
+    Effect.gen(function* () {
+      const gateway = yield* SyncGateway
+      for (let index = 0; index < 200; index++) {
+        yield* gateway.push({ ...scope(`w${index}`), ops: [put()] })
+      }
+      const upkeep = yield* Upkeep
+      let turns = 0
+      let ended = false
+      const count = () => {
+        turns++
+        if (!ended) setImmediate(count)
+      }
+      yield* letOthersGo
+      setImmediate(count)
+      expect(yield* upkeep.collect({ retention: Duration.days(30) })).toMatchObject({ workspaces: 200 })
+      ended = true
+      expect(turns).toBeGreaterThanOrEqual(10)
     }).pipe(Effect.provide(services())),
   )
 
