@@ -94,7 +94,7 @@ const makeLine = () => {
 
 const make = Effect.gen(function* () {
   const settings = yield* ProviderConfig
-  const image = yield* SchemaImage
+  const { image } = yield* SchemaImage
   const connection = makeConnection(yield* open(settings, image))
   if (image === undefined) yield* watchExtent(connection, settings.dbPath)
   // From now on SQLite's own waiting would block the event loop: a schedule waits instead.

@@ -1,6 +1,7 @@
 /**
  * Opens the database for the first time, on @effect/sql, and runs the pending migrations in one immediate transaction.
  */
+import { resolve } from 'node:path'
 import * as Reactivity from '@effect/experimental/Reactivity'
 import * as Migrator from '@effect/sql/Migrator'
 import * as SqlClient from '@effect/sql/SqlClient'
@@ -12,7 +13,7 @@ import { migrations } from '../../migrations/index.js'
 import { ProviderConfig } from '../services/ProviderConfig.js'
 import { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
 import { DatabaseOpenError, type StorageError } from '../services/StorageError.js'
-import { prepareFile, settledSize } from './databaseFile.js'
+import { isFilled, prepareFile, settledSize } from './databaseFile.js'
 import { beginNote } from './leap.js'
 import {
   all,
@@ -26,14 +27,18 @@ import {
 import { isStorageFault, openError, rootMessage, toStorageError } from './sqliteErrors.js'
 
 /**
- * The migrated database, if it has no file: a database in memory is gone with the connection that made it, so its bytes are
- * handed to the one that serves. Who asks for it can be sure that the schema is there.
+ * What the connection that serves has to know. Who asks for it can be sure that the schema is there.
  *
  * @internal
  */
 export class SchemaImage extends Context.Tag('or3-provider-sqlite/SchemaImage')<
   SchemaImage,
-  Uint8Array | undefined
+  {
+    /** The migrated database, if it has no file: one in memory is gone with the connection that made it. */
+    readonly image: Uint8Array | undefined
+    /** Whether there was no file, or an empty one, so that nothing can have been restored. */
+    readonly isNew: boolean
+  }
 >() {}
 
 /** A full disk and the like are no fault of the migration: the same start may succeed later. */
@@ -119,6 +124,7 @@ const note = (dbPath: string) =>
 /** Uses SQLite's own busy timeout of five seconds: a start may block the event loop. */
 const migrate = Effect.gen(function* () {
   const { dbPath } = yield* ProviderConfig
+  const wasThere = dbPath === ':memory:' || isFilled(dbPath)
   if (dbPath !== ':memory:') {
     yield* Effect.try({
       try: () => prepareFile(dbPath),
@@ -149,7 +155,8 @@ const migrate = Effect.gen(function* () {
     ),
   )
   const image = dbPath === ':memory:' ? yield* client.export : undefined
-  return { image, appliedAtStart }
+  // Another process may have filled it meanwhile.
+  return { image, appliedAtStart, isNew: !wasThere && appliedAtStart.length > 0, dbPath }
 }).pipe(
   Effect.scoped,
   Effect.provide(Reactivity.layer),
@@ -168,12 +175,13 @@ export const layer: Layer.Layer<
   ProviderConfig
 > = Layer.effectContext(
   Effect.gen(function* () {
-    const { image, appliedAtStart } = yield* migrate
+    const { image, appliedAtStart, isNew, dbPath } = yield* migrate
+    if (isNew) yield* Effect.logInfo(`created a new database at ${resolve(dbPath)}`)
     if (appliedAtStart.length > 0) {
       yield* Effect.logInfo(`applied ${appliedAtStart.map(({ name }) => name).join(', ')}`)
     }
     return Context.make(SchemaMigrator, { appliedAtStart, version: newestKnown }).pipe(
-      Context.add(SchemaImage, image),
+      Context.add(SchemaImage, { image, isNew }),
     )
   }),
 )

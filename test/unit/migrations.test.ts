@@ -28,6 +28,7 @@ const newFile = () => join(folder, `migrations-${++files}.db`)
 const all = Object.keys(migrations).map((name) => ({ id: Number.parseInt(name, 10), name }))
 const newest = all.at(-1)!
 const logLine = (applied: typeof all) => `applied ${applied.map(({ name }) => name).join(', ')}`
+const created = (path: string) => `created a new database at ${path}`
 
 const specifiedTables = [
   ...['users', 'auth_accounts', 'workspaces', 'workspace_members'],
@@ -121,10 +122,11 @@ const silently = async <A>(body: () => A | Promise<A>): Promise<A> => {
 describe('a new file', () => {
   it('gets every migration, the specified ones first, and logs them', () => {
     expect(all.slice(0, 2).map(({ name }) => name)).toEqual(['001_init', '002_sync_tables'])
-    expect(succeeded(newFile())).toEqual({
+    const path = newFile()
+    expect(succeeded(path)).toEqual({
       appliedAtStart: all,
       version: newest,
-      logged: [logLine(all)],
+      logged: [created(path), logLine(all)],
     })
   })
 
@@ -155,7 +157,9 @@ describe('a new file', () => {
     try {
       await openProvider({ env: { OR3_SQLITE_DB_PATH: path } }).close()
       await openProvider({ env: { OR3_SQLITE_DB_PATH: path } }).close()
-      expect(log.mock.calls).toEqual([[`[or3-provider-sqlite] ${logLine(all)}`]])
+      expect(log.mock.calls).toEqual(
+        [created(path), logLine(all)].map((line) => [`[or3-provider-sqlite] ${line}`]),
+      )
     } finally {
       log.mockRestore()
     }
@@ -294,7 +298,12 @@ describe('several processes', () => {
       processes.map(() => ({ code: 0, stderr: '' })),
     )
     const told = outcomes.flatMap(({ news }) => news)
-    expect(told).toEqual(Array.from({ length: rounds }, () => `[or3-provider-sqlite] ${logLine(all)}`))
+    expect(told.filter((line) => !line.includes('] created '))).toEqual(
+      Array.from({ length: rounds }, () => `[or3-provider-sqlite] ${logLine(all)}`),
+    )
+    expect(told.filter((line) => line.includes('] created ')).sort()).toEqual(
+      paths.map((path) => `[or3-provider-sqlite] ${created(path)}`).sort(),
+    )
     const lines = outcomes.flatMap(({ stdout }) => stdout.split('\n'))
     for (const path of paths) {
       expect(tablesOf(path)).toEqual(everyTable)

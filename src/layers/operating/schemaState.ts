@@ -57,7 +57,7 @@ export const objectsOf = (connection: Connection): SchemaObjects =>
 
 /** What the migrations make of an empty database. */
 export const expectedObjects: Effect.Effect<SchemaObjects> = Effect.gen(function* () {
-  const database = new Sqlite(Buffer.from((yield* Migrator.SchemaImage)!))
+  const database = new Sqlite(Buffer.from((yield* Migrator.SchemaImage).image!))
   try {
     return objectsOf(makeConnection(database))
   } finally {
