@@ -11,18 +11,22 @@ import { SqliteClient } from '@effect/sql-sqlite-node'
 import { Context, Effect, Exit, Layer, Option } from 'effect'
 import { migrations } from '../../migrations/index.js'
 import { ProviderConfig } from '../services/ProviderConfig.js'
-import { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
+import { SchemaError, SchemaMigrator, type SchemaVersion } from '../services/SchemaMigrator.js'
 import { DatabaseOpenError, type StorageError } from '../services/StorageError.js'
 import { isFilled, prepareFile, settledSize } from './databaseFile.js'
 import { beginNote } from './leap.js'
 import {
   all,
+  isOurs,
   knownMigrations,
+  legacyHistory,
   migrationsTable,
   newestApplied,
   newestKnown,
+  ownerOf,
   refuseNewer,
   requiredTables,
+  tableNames,
 } from './schemaVersion.js'
 import { isStorageFault, openError, rootMessage, toStorageError } from './sqliteErrors.js'
 
@@ -76,9 +80,25 @@ const verify = (connection: Connection) =>
 const migrationDefect = (defect: unknown) =>
   defect instanceof Migrator.MigrationError ? Option.some(Effect.fail(defect)) : Option.none()
 
-const runPending = (client: SqlClient.SqlClient, connection: Connection) =>
+/** A file of another program must not get our tables, even where no name is taken. */
+const refuseForeign = (connection: Connection, dbPath: string, applied: SchemaVersion) =>
+  Effect.gen(function* () {
+    const foreign = new DatabaseOpenError({
+      path: dbPath,
+      detail: 'it is no database of this package: check OR3_SQLITE_DB_PATH',
+    })
+    if (applied.id > 0) return isOurs(applied) ? undefined : yield* foreign
+    const tables = (yield* all<{ name: string }>(connection, tableNames)).map(({ name }) => name)
+    const hasHistory =
+      tables.includes('kysely_migration') && (yield* all(connection, legacyHistory)).length > 0
+    if (ownerOf(tables, hasHistory) === 'foreign') return yield* foreign
+  })
+
+const runPending = (client: SqlClient.SqlClient, connection: Connection, dbPath: string) =>
   Effect.gen(function* () {
     const before = yield* refuseNewer(connection)
+    // Only under the lock do ledger and tables belong together: another process may be migrating.
+    yield* refuseForeign(connection, dbPath, before)
     yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationsTable })
     yield* verify(connection)
     return knownMigrations.filter(({ id }) => id > before.id)
@@ -145,10 +165,11 @@ const migrate = Effect.gen(function* () {
           Effect.catchTag('SqlError', (error) => Effect.fail(openError(dbPath)(error))),
         )
         yield* refuseIncomplete(connection, dbPath, size)
+        if (applied.id > 0) yield* refuseForeign(connection, dbPath, applied)
         if (applied.id === newestKnown.id) return yield* Effect.as(verify(connection), [])
         // Adopting a legacy database renames tables that foreign ones refer to. Inside a transaction it has no effect.
         yield* all(connection, 'PRAGMA foreign_keys = OFF')
-        const pending = runPending(client, connection)
+        const pending = runPending(client, connection, dbPath)
         const isNewToUs = applied.id === 0 && dbPath !== ':memory:'
         return yield* immediately(connection, isNewToUs ? Effect.zipLeft(pending, note(dbPath)) : pending)
       }),
