@@ -58,8 +58,8 @@ export const refuseNewer = (connection: Connection): Effect.Effect<SchemaVersion
     ),
   )
 
-/** Names of tables, without SQLite's own. */
-export const tableNames = `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'`
+/** Names of tables and views, without SQLite's own. */
+export const tableNames = `SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'`
 
 /** What the earlier package's migrator wrote with its first migration; read only where there is the table `kysely_migration`. */
 export const legacyHistory = `SELECT 1 FROM kysely_migration WHERE name = '001_init'`
