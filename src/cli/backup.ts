@@ -9,6 +9,7 @@ import { type Checked, checkCopy, companions, copyOnline, publish } from '../lay
 import { createPrivate, resemble } from '../layers/operating/files.js'
 import { holdersOf, holdersText } from '../layers/operating/holders.js'
 import { rootMessage } from '../layers/sqliteErrors.js'
+import { schemaName } from '../layers/operating/schemaState.js'
 import { restoreBackup } from '../layers/operating/restore.js'
 import { failed, usage } from './failure.js'
 import { bytesText, countText, remark, say, withProgress } from './output.js'
@@ -23,7 +24,7 @@ const sameFile = (a: string, b: string) =>
   existsSync(a) && existsSync(b) && statSync(a).ino === statSync(b).ino && statSync(a).dev === statSync(b).dev
 
 const summary = ({ schema, workspaces, extent }: Checked) =>
-  `schema ${schema.applied}, ${countText(workspaces, 'workspace')}, ${countText(extent.total, 'version')}`
+  `${schemaName(schema)}, ${countText(workspaces, 'workspace')}, ${countText(extent.total, 'version')}`
 
 /** Whether a path leads to the database or to what belongs to it: none of it may be opened or replaced by a command. */
 export const isPartOf = (database: string, path: string): boolean => {

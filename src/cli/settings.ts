@@ -79,6 +79,10 @@ export const observing = <A, E, R>(
 export const requireCurrent = (file: string, { kind, applied, pending }: SchemaState) => {
   if (kind === 'newer')
     return failed(`${file} has schema ${applied}, of a newer release: install the release that wrote it`)
+  if (kind === 'legacy')
+    return failed(
+      `${file} is of the earlier package: copy it first (\`or3-sqlite backup FILE\`), then \`or3-sqlite migrate\``,
+    )
   return pending.length === 0
     ? Effect.void
     : failed(

@@ -12,13 +12,13 @@ const json = Options.boolean('json').pipe(Options.withDescription('print one JSO
 const table = (rows: ReadonlyArray<readonly [string, string]>, indent = '') =>
   rows.map(([name, value]) => `${indent}${name.padEnd(10)} ${value}`)
 
-const schemaText = ({ kind, applied, pending }: DatabaseStatus['schema']) => {
+const schemaText = ({ schema: { kind, applied, pending }, toAdopt }: DatabaseStatus) => {
   const names = pending.map(({ name }) => name).join(', ')
   switch (kind) {
     case 'newer':
       return `${applied}, of a newer release`
     case 'legacy':
-      return `of the earlier package; pending: ${names}`
+      return `of the earlier package, ${countText(toAdopt?.workspaces ?? 0, 'workspace')}, ${countText(toAdopt?.versions ?? 0, 'version')}; pending: ${names}`
     default:
       return pending.length === 0 ? `${applied}, up to date` : `${applied}; pending: ${names}`
   }
@@ -58,7 +58,7 @@ const lines = (status: DatabaseStatus): ReadonlyArray<string> => [
       'size',
       `${bytesText(status.bytes)}, of it ${bytesText(status.freeBytes)} free; write-ahead log ${bytesText(status.walBytes)}`,
     ],
-    ['schema', schemaText(status.schema)],
+    ['schema', schemaText(status)],
     [
       'pragmas',
       Object.entries(status.pragmas)

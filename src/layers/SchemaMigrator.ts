@@ -14,7 +14,7 @@ import { ProviderConfig } from '../services/ProviderConfig.js'
 import { SchemaError, SchemaMigrator, type SchemaVersion } from '../services/SchemaMigrator.js'
 import { DatabaseOpenError, type StorageError } from '../services/StorageError.js'
 import { isFilled, prepareFile, settledSize } from './databaseFile.js'
-import { beginNote } from './leap.js'
+import { beginNote, hasNote } from './leap.js'
 import {
   all,
   isOurs,
@@ -144,6 +144,8 @@ const note = (dbPath: string) =>
 /** Uses SQLite's own busy timeout of five seconds: a start may block the event loop. */
 const migrate = Effect.gen(function* () {
   const { dbPath } = yield* ProviderConfig
+  // In this order: who makes both makes the file first.
+  const hadNote = dbPath !== ':memory:' && hasNote(dbPath)
   const wasThere = dbPath === ':memory:' || isFilled(dbPath)
   if (dbPath !== ':memory:') {
     yield* Effect.try({
@@ -177,7 +179,7 @@ const migrate = Effect.gen(function* () {
   )
   const image = dbPath === ':memory:' ? yield* client.export : undefined
   // Another process may have filled it meanwhile.
-  return { image, appliedAtStart, isNew: !wasThere && appliedAtStart.length > 0, dbPath }
+  return { image, appliedAtStart, hadNote, isNew: !wasThere && appliedAtStart.length > 0, dbPath }
 }).pipe(
   Effect.scoped,
   Effect.provide(Reactivity.layer),
@@ -185,6 +187,9 @@ const migrate = Effect.gen(function* () {
     error instanceof SqlError ? toStorageError('migration')(error) : error,
   ),
 )
+
+const gone = (path: string) =>
+  `the database file is gone but ${path}-seen tells of one: restore a backup if it was not removed on purpose`
 
 /**
  * Migrates while it is built, in one immediate transaction: it fails with the file as it was. Waits up to five seconds for the
@@ -196,7 +201,8 @@ export const layer: Layer.Layer<
   ProviderConfig
 > = Layer.effectContext(
   Effect.gen(function* () {
-    const { image, appliedAtStart, isNew, dbPath } = yield* migrate
+    const { image, appliedAtStart, hadNote, isNew, dbPath } = yield* migrate
+    if (isNew && hadNote) yield* Effect.logWarning(gone(resolve(dbPath)))
     if (isNew) yield* Effect.logInfo(`created a new database at ${resolve(dbPath)}`)
     if (appliedAtStart.length > 0) {
       yield* Effect.logInfo(`applied ${appliedAtStart.map(({ name }) => name).join(', ')}`)

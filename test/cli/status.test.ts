@@ -142,12 +142,26 @@ describe('status', () => {
     )
 
     const legacy = fresh('legacy')
-    new LegacyDatabase(legacy, 3).close()
+    const made = new LegacyDatabase(legacy, 3)
+    made.user('ada')
+    made.workspace('w1', 'ada')
+    made.counter(2)
+    made.close()
     const { code, stdout } = await run(legacy, ['status'])
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      new RegExp(`^schema +of the earlier package; pending: ${migrationNames.join(', ')}$`, 'm'),
+      new RegExp(
+        `^schema +of the earlier package, 1 workspace, 2 versions; pending: ${migrationNames.join(', ')}$`,
+        'm',
+      ),
     )
+    const advice = `or3-sqlite: ${legacy} is of the earlier package: copy it first (\`or3-sqlite backup FILE\`), then \`or3-sqlite migrate\``
+    for (const command of [['check'], ['export', '--workspace', 'w1'], ['vacuum'], ['gc']])
+      expect(await run(legacy, command)).toMatchObject({ code: 1, errors: [advice] })
+    const copy = await run(legacy, ['backup', join(folder, 'legacy', 'copy.db')])
+    expect(copy.stdout).toMatch(/; schema of the earlier package, 1 workspace, 2 versions\n$/)
+    const back = await run(legacy, ['restore', join(folder, 'legacy', 'copy.db')])
+    expect(back.stdout).toMatch(/; schema of the earlier package, 1 workspace, 2 versions\n/)
   })
 })
 

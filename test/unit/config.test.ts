@@ -1,7 +1,7 @@
 /**
  * Issue 2, point 2: every setting, its default, what it accepts, and how a wrong one is told.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { describe, expect, it } from '@effect/vitest'
 import Sqlite from 'better-sqlite3'
@@ -177,6 +177,16 @@ describe('OR3_SQLITE_DB_PATH', () => {
     }
     expect((await start())[0]).toBe(`[or3-provider-sqlite] created a new database at ${path}`)
     expect(await start()).toEqual([])
+    // The file is gone, and what tells of it is not.
+    rmSync(path)
+    expect(await start()).toHaveLength(2)
+    rmSync(path)
+    writeFileSync(`${path}-seen`, '9 9 0\n')
+    expect(await start()).toEqual([
+      `[or3-provider-sqlite] the database file is gone but ${path}-seen tells of one: restore a backup if it was not removed on purpose`,
+      `[or3-provider-sqlite] created a new database at ${path}`,
+      expect.stringContaining('] applied '),
+    ])
   })
 
   it('has its missing parent folders made', async () => {
@@ -332,7 +342,7 @@ describe('OR3_SQLITE_PRAGMA_JOURNAL_MODE', () => {
 
   it('lists the modes when it is none of them', () => {
     expect(read({ ...file, OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'wall' }).problems).toEqual([
-      'OR3_SQLITE_PRAGMA_JOURNAL_MODE is "wall", but accepts only DELETE, TRUNCATE, PERSIST, MEMORY, WAL, OFF',
+      'OR3_SQLITE_PRAGMA_JOURNAL_MODE is "wall", but accepts only DELETE, TRUNCATE, PERSIST, MEMORY, WAL',
     ])
   })
 
@@ -353,11 +363,13 @@ describe('OR3_SQLITE_PRAGMA_JOURNAL_MODE', () => {
     ])
   })
 
-  it('is an error when SQLite does not take it', async () => {
-    // The driver opens every file in SQLite's defensive mode, in which it ignores this one mode: rolling back were impossible.
-    const env = { OR3_SQLITE_DB_PATH: newFile(), OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'OFF' }
-    const { error } = await opening(env)
-    expect(error).toMatch(/OR3_SQLITE_PRAGMA_JOURNAL_MODE asks for OFF, but SQLite stays with delete$/)
+  it('is not OFF, which the driver refuses: nothing could be rolled back', async () => {
+    const path = newFile()
+    const { error } = await opening({ OR3_SQLITE_DB_PATH: path, OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'OFF' })
+    expect(error).toBe(
+      'OR3_SQLITE_PRAGMA_JOURNAL_MODE is "OFF", but accepts only DELETE, TRUNCATE, PERSIST, MEMORY, WAL',
+    )
+    expect(existsSync(path)).toBe(false)
   })
 })
 

@@ -49,6 +49,10 @@ export const schemaState = (connection: Connection): SchemaState => {
   return { kind: ownerOf(tables, hasHistory), applied: 'none', pending: knownMigrations }
 }
 
+/** As a sentence names it. */
+export const schemaName = ({ kind, applied }: SchemaState): string =>
+  kind === 'legacy' ? 'schema of the earlier package' : `schema ${applied}`
+
 /** A statement for a file that may be from before `004_offsets`: none of its workspaces has an offset then. */
 export const withOffsetsOf = ({ pending }: SchemaState, sql: string): string =>
   pending.some(({ id }) => id === 4) ? sql.replaceAll('version_offset', '0') : sql
