@@ -29,7 +29,7 @@ afterAll(async () => {
 it('starts with one command, and syncs', async () => {
   const port = await freePort()
   playground = start('node', [join(root, 'scripts/playground.mjs')], {
-    env: { PORT: `${port}`, OR3_SQLITE_DB_PATH: join(folder, 'playground.db') },
+    env: { PORT: `${port}`, PLAYGROUND_DB_PATH: join(folder, 'playground.db') },
   })
   const url = `http://localhost:${port}`
   const isUp = () =>
