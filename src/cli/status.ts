@@ -27,7 +27,9 @@ const schemaText = ({ schema: { kind, applied, pending }, toAdopt }: DatabaseSta
 const workspaceLines = (workspace: WorkspaceStatus): ReadonlyArray<string> => {
   const { id, name, removed, members, liveRows, logEntries, version, floor, oldestEntryAge } = workspace
   const { slowestDevice: slowest, devices } = workspace
-  const rows = Object.entries(liveRows).map(([table, count]) => `${count.toLocaleString('en')} ${table}`)
+  const rows = Object.entries(liveRows).map(([table, count]) =>
+    countText(count, table.replace(/s$/, ''), table),
+  )
   const age = oldestEntryAge === null ? '' : `, the oldest ${ageText(oldestEntryAge)} old`
   const trimmed = floor === 0 ? '' : `, trimmed up to ${floor}`
   return [
@@ -67,7 +69,7 @@ const lines = (status: DatabaseStatus): ReadonlyArray<string> => [
     ],
     ...(status.hasNote || status.schema.kind !== 'ours'
       ? []
-      : [['note', 'none: the next start takes this for a restored backup'] as const]),
+      : [['seen file', 'none beside it: the next start takes this for a restored backup'] as const]),
   ]),
   ...status.workspaces.flatMap(workspaceLines),
 ]

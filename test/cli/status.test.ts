@@ -168,7 +168,12 @@ describe('status', () => {
 describe('a database that is none', () => {
   const noDatabase: ReadonlyArray<readonly [string, (path: string) => string | undefined, number, RegExp]> = [
     ['no variable', () => undefined, 2, /OR3_SQLITE_DB_PATH is not set/],
-    ['memory', () => ':memory:', 2, /OR3_SQLITE_DB_PATH/],
+    [
+      'memory',
+      () => ':memory:',
+      2,
+      /OR3_SQLITE_DB_PATH names no file: set it to the path of the database, such as [^;]*$/,
+    ],
     ['a missing file', (path) => path, 2, /there is no database .*missing file.*: check OR3_SQLITE_DB_PATH$/],
     ['a folder', (path) => join(path, '..'), 2, /is no file/],
     ['text', (path) => (writeFileSync(path, 'x'.repeat(5_000)), path), 1, /is not an SQLite database/],
