@@ -10,12 +10,13 @@ const database = process.env.PLAYGROUND_DB_PATH || join(root, 'playground/.data/
 const nuxt = join(dirname(createRequire(import.meta.url).resolve('nuxt/package.json')), 'bin/nuxt.mjs')
 
 const host = '127.0.0.1'
+const port = process.env.PORT || '3210'
 
-console.log(`The playground stores in ${database}`)
+console.log(`The playground will be at http://localhost:${port}, stores in ${database}, and ends with Ctrl-C`)
 
 const server = spawn(
   process.execPath,
-  [nuxt, 'dev', join(root, 'playground'), '--port', process.env.PORT ?? '3210', '--host', host],
+  [nuxt, 'dev', join(root, 'playground'), '--port', port, '--host', host],
   {
     cwd: root,
     stdio: 'inherit',
