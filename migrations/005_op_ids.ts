@@ -1,5 +1,5 @@
 /**
- * 005_op_ids: UUIDs for the op ids of adopted databases.
+ * 005_op_ids: UUIDs for the op ids of adopted databases; before that, well-formed text for their keys (see `keys.ts`).
  *
  * Hosts of mid-2026 refuse a page in which an op id is no UUID or comes twice, and with it all that the workspace has. So
  * whatever an adoption kept, of today or of an earlier release of ours, is given a UUID here, the same in the log, the row and
@@ -11,6 +11,7 @@
 import { Effect, FiberRef, HashMap } from 'effect'
 import { rows, run, type SyncedTable, syncedTables } from './legacy/common.js'
 import { isLegacy } from './legacy/setAside.js'
+import { mendKeys } from './keys.js'
 import { isNoUuid, newOpId } from './opIds.js'
 
 const schema = [
@@ -114,10 +115,13 @@ const renameOps = Effect.gen(function* () {
     yield* Effect.logInfo(`adopting the earlier database: ${renamed} op ids became UUIDs`)
   }
   for (const table of ['renames', 'places']) yield* run(`DROP TABLE temp.${table}`)
-  // The migrator's annotations are of no use to an operator.
-}).pipe(Effect.locally(FiberRef.currentLogAnnotations, HashMap.empty()))
+})
 
 export default Effect.gen(function* () {
   for (const statement of schema) yield* run(statement)
-  if (yield* isLegacy) yield* renameOps
-})
+  if (!(yield* isLegacy)) return
+  // Op ids are made from keys.
+  yield* mendKeys
+  yield* renameOps
+  // The migrator's annotations are of no use to an operator.
+}).pipe(Effect.locally(FiberRef.currentLogAnnotations, HashMap.empty()))

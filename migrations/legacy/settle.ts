@@ -8,10 +8,12 @@
  *   floor have versions of an uncertain order (see `versions.ts`), which devices may have missed: so their
  *   workspaces leap above every cursor, and each device pulls them anew, once.
  * - Copies of payloads for pages of snapshots lasted an hour; nobody would ever erase them.
+ * - Deleted notifications become those of whom they were for (see `notifications.ts`).
  */
 import { Clock, Effect, FiberRef, HashMap } from 'effect'
 import { count, run, syncedTables } from './common.js'
 import { movedLogs } from './log.js'
+import { settleNotifications } from './notifications.js'
 import { isLegacy } from './setAside.js'
 
 /** What an operator reads who starts the earlier package all the same: it names the entry as a migration that is missing. */
@@ -47,13 +49,15 @@ const raiseFloors = `
 const offset = `${epoch} * (max(value, coalesce((SELECT max(last_seen_version) FROM device_cursors AS d
     WHERE d.workspace_id = c.workspace_id AND last_seen_version <= c.value + ${believableEpochs * epoch}), 0)) / ${epoch} + 1)`
 
-const leap = `
+/** Lets each device pull the workspaces that meet a condition anew; `c` is the counter. */
+export const leapWhere = (condition: string) => `
   UPDATE server_version_counter AS c SET version_offset = ${offset}
-  WHERE workspace_id <> '' AND value + ${offset} <= ${Number.MAX_SAFE_INTEGER}
-    AND (workspace_id IN (SELECT workspace_id FROM temp.${movedLogs}) OR ${anyRow(
-      (table) =>
-        `SELECT 1 FROM ${table} AS r WHERE r.workspace_id = c.workspace_id AND r.server_version <= c.trimmed_version`,
-    )})`
+  WHERE workspace_id <> '' AND value + ${offset} <= ${Number.MAX_SAFE_INTEGER} AND ${condition}`
+
+const isUncertain = `(workspace_id IN (SELECT workspace_id FROM temp.${movedLogs}) OR ${anyRow(
+  (table) =>
+    `SELECT 1 FROM ${table} AS r WHERE r.workspace_id = c.workspace_id AND r.server_version <= c.trimmed_version`,
+)})`
 
 /** A release of ours took `legacy:0`, which stands for no reading, for one: greater than any that a device gives. */
 const wronglyDeleted = `(${syncedTables
@@ -68,9 +72,10 @@ export const settleAdopted = Effect.gen(function* () {
     ledgerEntry.timestamp,
   ])
   for (const table of ['sync_snapshot_items', 'sync_snapshots']) yield* run(`DROP TABLE IF EXISTS ${table}`)
+  yield* settleNotifications
   const emptied = yield* run(raiseFloors, [now])
   yield* run(`CREATE TEMP TABLE IF NOT EXISTS ${movedLogs} (workspace_id TEXT NOT NULL)`)
-  const leapt = yield* run(leap)
+  const leapt = yield* run(leapWhere(isUncertain))
   yield* run(`DROP TABLE temp.${movedLogs}`)
   const deleted = yield* count(wronglyDeleted)
   const notes = [

@@ -9,6 +9,7 @@ import { type Checked, checkCopy, companions, copyOnline, publish } from '../lay
 import { createPrivate, resemble } from '../layers/operating/files.js'
 import { holdersOf, holdersText } from '../layers/operating/holders.js'
 import { rootMessage } from '../layers/synchronous/sqliteErrors.js'
+import { schemaName } from '../layers/operating/schemaState.js'
 import { restoreBackup } from '../layers/operating/restore.js'
 import { failed, usage } from './failure.js'
 import { bytesText, countText, remark, say, withProgress } from './output.js'
@@ -23,7 +24,7 @@ const sameFile = (a: string, b: string) =>
   existsSync(a) && existsSync(b) && statSync(a).ino === statSync(b).ino && statSync(a).dev === statSync(b).dev
 
 const summary = ({ schema, workspaces, extent }: Checked) =>
-  `schema ${schema.applied}, ${countText(workspaces, 'workspace')}, ${countText(extent.total, 'version')}`
+  `${schemaName(schema)}, ${countText(workspaces, 'workspace')}, ${countText(extent.total, 'version')}`
 
 /** Whether a path leads to the database or to what belongs to it: none of it may be opened or replaced by a command. */
 export const isPartOf = (database: string, path: string): boolean => {
@@ -38,7 +39,8 @@ export const isPartOf = (database: string, path: string): boolean => {
 /** Where a file may be written, or why not. A journal that lies there would become a part of it. */
 export const writable = (path: string, mayReplace: boolean, database: string) =>
   Effect.suspend(() => {
-    if (isPartOf(database, path)) return usage(`${path} is the database itself or a part of it`)
+    if (isPartOf(database, path))
+      return usage(`${path} is the database itself or a part of it: choose another name`)
     const folder = dirname(path)
     if (!existsSync(folder) || !statSync(folder).isDirectory()) return usage(`there is no folder ${folder}`)
     const file = join(realpathSync(folder), basename(path))
@@ -98,6 +100,7 @@ const source = Args.text({ name: 'FILE' }).pipe(Args.withDescription('the backup
 export const restore = Command.make('restore', { source }, ({ source }) =>
   Effect.gen(function* () {
     const { file } = yield* place
+    if (existsSync(source) && statSync(source).isDirectory()) return yield* usage(`${source} is a folder`)
     if (!existsSync(source) || !statSync(source).isFile()) return yield* usage(`there is no backup ${source}`)
     if (isPartOf(file, source)) return yield* usage(`${source} is the database itself or a part of it`)
     const now = DateTime.formatIso(yield* DateTime.now)

@@ -14,13 +14,19 @@ import { failed, usage } from './failure.js'
 
 const example = 'such as /data/or3-sync.db'
 
+const noFile = usage(`OR3_SQLITE_DB_PATH names no file: set it to the path of the database, ${example}`)
+
 const settings = ProviderConfig.pipe(
   Effect.provide(Config.layer),
+  // What allows servers a database in memory is no way out here.
+  Effect.mapError((error) =>
+    error.problems.some((problem) => problem.startsWith('OR3_SQLITE_DB_PATH is ":memory:"')) ? noFile : error,
+  ),
   // Its warnings are about servers.
   Logger.withMinimumLogLevel(LogLevel.None),
   Effect.filterOrFail(
     ({ dbPath }) => dbPath !== ':memory:',
-    () => usage(`OR3_SQLITE_DB_PATH names no file: set it to the path of the database, ${example}`),
+    () => noFile,
   ),
 )
 
@@ -79,6 +85,10 @@ export const observing = <A, E, R>(
 export const requireCurrent = (file: string, { kind, applied, pending }: SchemaState) => {
   if (kind === 'newer')
     return failed(`${file} has schema ${applied}, of a newer release: install the release that wrote it`)
+  if (kind === 'legacy')
+    return failed(
+      `${file} is of the earlier package: copy it first (\`or3-sqlite backup FILE\`), then \`or3-sqlite migrate\``,
+    )
   return pending.length === 0
     ? Effect.void
     : failed(

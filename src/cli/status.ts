@@ -12,13 +12,13 @@ const json = Options.boolean('json').pipe(Options.withDescription('print one JSO
 const table = (rows: ReadonlyArray<readonly [string, string]>, indent = '') =>
   rows.map(([name, value]) => `${indent}${name.padEnd(10)} ${value}`)
 
-const schemaText = ({ kind, applied, pending }: DatabaseStatus['schema']) => {
+const schemaText = ({ schema: { kind, applied, pending }, toAdopt }: DatabaseStatus) => {
   const names = pending.map(({ name }) => name).join(', ')
   switch (kind) {
     case 'newer':
       return `${applied}, of a newer release`
     case 'legacy':
-      return `of the earlier package; pending: ${names}`
+      return `of the earlier package, ${countText(toAdopt?.workspaces ?? 0, 'workspace')}, ${countText(toAdopt?.versions ?? 0, 'version')}; pending: ${names}`
     default:
       return pending.length === 0 ? `${applied}, up to date` : `${applied}; pending: ${names}`
   }
@@ -27,7 +27,9 @@ const schemaText = ({ kind, applied, pending }: DatabaseStatus['schema']) => {
 const workspaceLines = (workspace: WorkspaceStatus): ReadonlyArray<string> => {
   const { id, name, removed, members, liveRows, logEntries, version, floor, oldestEntryAge } = workspace
   const { slowestDevice: slowest, devices } = workspace
-  const rows = Object.entries(liveRows).map(([table, count]) => `${count.toLocaleString('en')} ${table}`)
+  const rows = Object.entries(liveRows).map(([table, count]) =>
+    countText(count, table.replace(/s$/, ''), table),
+  )
   const age = oldestEntryAge === null ? '' : `, the oldest ${ageText(oldestEntryAge)} old`
   const trimmed = floor === 0 ? '' : `, trimmed up to ${floor}`
   return [
@@ -58,7 +60,7 @@ const lines = (status: DatabaseStatus): ReadonlyArray<string> => [
       'size',
       `${bytesText(status.bytes)}, of it ${bytesText(status.freeBytes)} free; write-ahead log ${bytesText(status.walBytes)}`,
     ],
-    ['schema', schemaText(status.schema)],
+    ['schema', schemaText(status)],
     [
       'pragmas',
       Object.entries(status.pragmas)
@@ -67,7 +69,7 @@ const lines = (status: DatabaseStatus): ReadonlyArray<string> => [
     ],
     ...(status.hasNote || status.schema.kind !== 'ours'
       ? []
-      : [['note', 'none: the next start takes this for a restored backup'] as const]),
+      : [['seen file', 'none beside it: the next start takes this for a restored backup'] as const]),
   ]),
   ...status.workspaces.flatMap(workspaceLines),
 ]

@@ -109,7 +109,9 @@ const into = Options.text('workspace').pipe(
   Options.optional,
 )
 const anew = Options.boolean('new').pipe(
-  Options.withDescription('also into a workspace that the database does not know'),
+  Options.withDescription(
+    'also into a workspace that the database does not know: for programs that keep memberships themselves, no user of a host can see it',
+  ),
 )
 
 const chunksOf = (source: string, database: string) =>
@@ -128,6 +130,7 @@ export const importCommand = Command.make(
       const target = yield* existing
       const { file } = target
       const chunks = yield* chunksOf(source, file)
+      let isNew = false
       const choose = (header: ExportHeader) =>
         observing(file, (database) =>
           Effect.suspend(() => {
@@ -135,7 +138,8 @@ export const importCommand = Command.make(
             const found = workspaceNamed(makeConnection(database), id)
             if (found?.removed === true)
               return usage(`workspace ${id} was removed: name another with --workspace`)
-            return found !== undefined || anew
+            isNew = found === undefined
+            return !isNew || anew
               ? Effect.succeed(id)
               : usage(
                   `there is no workspace ${id} in ${file}: name another with --workspace, or import into a new one with --new`,
@@ -156,6 +160,10 @@ export const importCommand = Command.make(
         `${countText(rows, 'record')} into workspace ${workspaceId}: ${applied.toLocaleString('en')} applied, ` +
           `${known.toLocaleString('en')} known already, ${older.toLocaleString('en')} not newer than what is there`,
       )
+      if (isNew)
+        yield* say(
+          `workspace ${workspaceId} is new and nobody is a member of it: no user of a host can see it`,
+        )
       for (const { line, why } of leftOut) yield* remark(`${name}, line ${line}: left out, ${why}`)
       if (leftOutCount > 0 && conflicts.length === 0)
         return yield* failed(

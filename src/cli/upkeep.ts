@@ -50,7 +50,9 @@ export const gc = Command.make('gc', { retention, workspace }, ({ retention, wor
       Effect.gen(function* () {
         yield* requireCurrent(file, schemaState(connection))
         if (Option.isSome(workspace) && workspaceNamed(connection, workspace.value) === undefined)
-          return yield* usage(`there is no workspace ${workspace.value} in ${file}`)
+          return yield* usage(
+            `there is no workspace ${workspace.value} in ${file}: \`or3-sqlite status\` lists them`,
+          )
         return yield* inspect(database, file)
       }),
     )
@@ -81,7 +83,7 @@ export const gc = Command.make('gc', { retention, workspace }, ({ retention, wor
     )
     const freed = after.freeBytes - before.freeBytes
     yield* say(
-      `${bytesText(Math.max(0, freed))} freed within the file, ${bytesText(after.freeBytes)} free in all; \`or3-sqlite vacuum\` gives them back`,
+      `${bytesText(Math.max(0, freed))} freed within the file, ${bytesText(after.freeBytes)} free in all${freed > 0 ? '; `or3-sqlite vacuum` gives them back' : ''}`,
     )
   }),
 ).pipe(

@@ -101,6 +101,13 @@ const driver = text('OR3_SQLITE_DRIVER').pipe(
 
 const allowInMemory = flag('OR3_SQLITE_ALLOW_IN_MEMORY')
 
+/** Beginnings of values that other programs understand. Here they would make a new database somewhere else. */
+const misread: ReadonlyArray<readonly [beginning: RegExp, problem: string]> = [
+  [/^["']/, 'begins with a quote, which would be a part of the name: leave the quotes out'],
+  [/^~(\/|$)/, 'begins with ~, which only a shell resolves: give it the whole path'],
+  [/^file:/i, 'is a URL, but has to be a plain path, such as /data/or3-sync.db'],
+]
+
 /** The path as given; there is a default in tests, and where a database in memory is allowed. */
 const path = Config.all({
   given: text('OR3_SQLITE_DB_PATH'),
@@ -109,7 +116,13 @@ const path = Config.all({
   allowed: Config.orElse(allowInMemory, () => Config.succeed(false)),
 }).pipe(
   Config.mapOrFail(({ given, inTests, allowed }) => {
-    if (Option.isSome(given)) return Either.right({ dbPath: given.value, inTests })
+    if (Option.isSome(given)) {
+      const { value } = given
+      const [, problem] = misread.find(([beginning]) => beginning.test(value)) ?? []
+      return problem === undefined
+        ? Either.right({ dbPath: value, inTests })
+        : Either.left(invalid('OR3_SQLITE_DB_PATH', `(${value}) ${problem}`))
+    }
     return inTests || allowed
       ? Either.right({ dbPath: ':memory:', inTests })
       : Either.left(

@@ -1,35 +1,42 @@
 /**
  * The services' answers as hosts of mid-2026 check them, and those of early 2026 read them.
  */
-import { isUuid } from '../services/opRules.js'
 import type { PendingOp, SyncChange } from '../services/SyncDomain.js'
 import type { PullPage, PushResult } from '../services/SyncGateway.js'
 import type { Winner } from '../services/Winner.js'
 import type { HostPullAnswer, HostPushAnswer, HostPushResult } from './host.js'
 import { toPushResult } from './httpErrors.js'
-import { servedOpId, servedRevision } from './opIds.js'
+import { madeOpId, servedOpId, servedRevision } from './opIds.js'
 
 /** A device id that is nothing but spaces would fail a host's check, and with it the page. */
 const servedDeviceId = (deviceId: string) => (deviceId.trim() === '' ? 'unknown' : deviceId)
 
-const toHostChange =
-  (workspaceId: string) =>
-  (change: SyncChange): SyncChange => {
+/**
+ * The changes of a page. The services may have an op id twice: one that was forgotten, and then used again for another record. A
+ * page has it once.
+ */
+const toHostChanges = (
+  workspaceId: string,
+  changes: ReadonlyArray<SyncChange>,
+): ReadonlyArray<SyncChange> => {
+  const told = new Set<string>()
+  return changes.map((change) => {
     const { tableName, pk, stamp } = change
     const deviceId = servedDeviceId(stamp.deviceId)
-    if (isUuid(stamp.opId) && deviceId === stamp.deviceId) return change
-    return {
-      ...change,
-      stamp: { ...stamp, deviceId, opId: servedOpId(workspaceId, tableName, pk, stamp) },
-    }
-  }
+    let opId = servedOpId(workspaceId, tableName, pk, stamp)
+    while (told.has(opId)) opId = madeOpId(workspaceId, tableName, pk, { ...stamp, opId })
+    told.add(opId)
+    const same = opId === stamp.opId && deviceId === stamp.deviceId
+    return same ? change : { ...change, stamp: { ...stamp, deviceId, opId } }
+  })
+}
 
 /** A page for a host. Our pulls are complete from any cursor, so no device ever has to begin again. */
 export const toPullAnswer = (
   workspaceId: string,
   { changes, nextCursor, hasMore }: PullPage,
 ): HostPullAnswer => ({
-  changes: changes.map(toHostChange(workspaceId)),
+  changes: toHostChanges(workspaceId, changes),
   nextCursor,
   hasMore,
   oldestRetainedVersion: 0,

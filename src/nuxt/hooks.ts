@@ -20,6 +20,8 @@ interface HookCall {
   readonly payload: Readonly<Record<string, unknown>>
   /** Of the op, in its workspace. */
   readonly version: number
+  /** Characters of the op's payload as JSON. */
+  readonly size: number
 }
 
 /** The hooks' names for the tables whose records have a life. */
@@ -60,21 +62,23 @@ const hookCalls = (
     if (outcome._tag !== 'OpAccepted' || !outcome.applied) return []
     const op = request.ops[index]!
     const name = hookName(op.tableName, op.operation, outcome.wasExisting)
-    return name === undefined
-      ? []
-      : [{ name, payload: payloadOf(op, request, now), version: outcome.serverVersion }]
+    if (name === undefined) return []
+    const size = op.payload === undefined ? 0 : JSON.stringify(op.payload).length
+    return [{ name, payload: payloadOf(op, request, now), version: outcome.serverVersion, size }]
   })
 
 /** Keep what hooks can cost bounded, whatever they do. */
 export const hookBounds = {
-  /** Calls that wait for their turn, each with its payload; beyond them new ones are dropped. */
-  waiting: 1_000,
-  /** Calls that are taken from there at once. */
+  /** Characters of the payloads of all calls that have not ended; beyond them new calls are dropped. */
+  payloads: 16 * 1024 * 1024,
+  /** The number of these calls. */
+  waiting: 100_000,
+  /** Calls that are put in order at once. */
   turn: 100,
   /** How long the next one waits for a call to end. */
   patience: '10 seconds',
-  /** Calls that may go on beyond that at the same time; the next one waits for one of them. */
-  hanging: 10,
+  /** How long a call is followed; so only a few that hang are at a time. */
+  followed: '1 minute',
   /** How long the closing provider waits for all of them. */
   farewell: '2 seconds',
 } as const
@@ -90,33 +94,41 @@ export interface Teller {
 /** A teller for the host's emitter. Runs until it is closed. */
 export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
   Effect.gen(function* () {
-    const waiting = yield* Queue.dropping<HookCall>(hookBounds.waiting)
-    const slots = yield* Effect.makeSemaphore(hookBounds.hanging)
+    const waiting = yield* Queue.unbounded<HookCall>()
     const scope = yield* Scope.make()
     // A broken hook breaks at every push. Its name is told and no payload, which is users' business.
     const warn = yield* Scope.extend(
       limitedWarning((count) => `${count} more faults of the host's hooks were not logged`),
       scope,
     )
+    /** What waits, or is called and still waited for. */
     let untold = 0
+    let payloads = 0
+
+    const letIn = (hook: HookCall): boolean => {
+      if (untold >= hookBounds.waiting || payloads + hook.size > hookBounds.payloads) return false
+      untold += 1
+      payloads += hook.size
+      return waiting.unsafeOffer(hook)
+    }
 
     const call = ({ name, payload }: HookCall) =>
       Effect.tryPromise(async () => emit(name, payload)).pipe(
         Effect.catchAll(({ error }) =>
           warn(`the host's hook ${name} failed with ${error instanceof Error ? error.name : typeof error}`),
         ),
-        Effect.ensuring(slots.release(1)),
+        Effect.timeoutOption(hookBounds.followed),
       )
 
     const tellOne = (hook: HookCall) =>
       Effect.gen(function* () {
-        yield* slots.take(1)
-        const fiber = yield* Effect.forkDaemon(call(hook))
+        const fiber = yield* Effect.forkIn(call(hook), scope)
         const ended = yield* Effect.timeoutOption(Fiber.join(fiber), hookBounds.patience)
         if (Option.isNone(ended)) {
           yield* warn(`the host's hook ${hook.name} did not end within ${hookBounds.patience}`)
         }
         untold -= 1
+        payloads -= hook.size
       })
 
     /** Pushes that commit one right after the other may come here the other way round. */
@@ -130,21 +142,29 @@ export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
       Effect.forkIn(scope),
     )
 
+    const farewell = Effect.sleep('5 millis').pipe(
+      Effect.repeat({ while: () => untold > 0 }),
+      Effect.timeoutOption(hookBounds.farewell),
+    )
+
     return {
       tell: (request, outcomes) =>
         Effect.flatMap(epochSeconds, (now) => {
           const calls = hookCalls(request, outcomes, now)
-          const dropped = calls.filter((hook) => !waiting.unsafeOffer(hook)).length
-          untold += calls.length - dropped
+          const dropped = calls.filter((hook) => !letIn(hook)).length
           return dropped === 0
             ? Effect.void
-            : warn(`${dropped} calls of the host's hooks were dropped, as ${hookBounds.waiting} wait already`)
+            : warn(`${dropped} calls of the host's hooks were dropped, as ${untold} wait already`)
         }).pipe(Effect.catchAllCause((cause) => Effect.logError('unexpected failure', cause))),
-      close: Effect.sleep('5 millis').pipe(
-        Effect.repeat({ while: () => untold > 0 }),
-        Effect.timeoutOption(hookBounds.farewell),
-        Effect.zipRight(Scope.close(scope, Exit.void)),
-      ),
+      close: Effect.gen(function* () {
+        yield* farewell
+        if (untold > 0) {
+          yield* Effect.logWarning(
+            `calls of the host's hooks that had not ended when the server did: ${untold}`,
+          )
+        }
+        yield* Scope.close(scope, Exit.void)
+      }),
     }
   })
 

@@ -20,20 +20,26 @@ const asUuid = (hex: string) => {
   ].join('-')
 }
 
+/** What identifies a revision of a record. */
+type Named = Pick<Stamp, 'opId' | 'clock' | 'hlc'>
+
 /**
- * The op id as devices are told: the op's own if it is a UUID, else one that is made from what identifies the revision. It is the
- * same in every answer, and after a restored backup has raised the clock by whole epochs.
+ * A UUID from what identifies a revision. It is the same in every answer, and after a restored backup has raised the clock by whole
+ * epochs.
  */
-export const servedOpId = (
+export const madeOpId = (
   workspaceId: string,
   tableName: string,
   pk: string,
-  { opId, clock, hlc }: Pick<Stamp, 'opId' | 'clock' | 'hlc'>,
+  { opId, clock, hlc }: Named,
 ): string => {
-  if (isUuid(opId)) return opId
   const revision = [workspaceId, tableName, pk, clock % leapSize, hlc, opId]
   return asUuid(createHash('sha256').update(JSON.stringify(revision)).digest('hex'))
 }
+
+/** The op id as devices are told: the op's own if it is a UUID, else one that is made from its revision. */
+export const servedOpId = (workspaceId: string, tableName: string, pk: string, revision: Named): string =>
+  isUuid(revision.opId) ? revision.opId : madeOpId(workspaceId, tableName, pk, revision)
 
 /** A record's revision as devices are told it: the same object where its op id is a UUID. */
 export const servedRevision = (

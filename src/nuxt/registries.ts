@@ -5,7 +5,6 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { findExports } from 'mlly'
 
 interface HostModule {
   /** Below the host's root, without its extension. */
@@ -36,29 +35,30 @@ const imported = (from: string, specifier: string): string | undefined => {
   return [path, source].find((file) => /\.m?[jt]s$/.test(file) && existsSync(file)) ?? withEnding(path)
 }
 
-/** Exports that cannot be told by their look alone. */
-const unclear = /\bexport\s*(?:(?:const|let|var)\s*[{[]|import\b)/
+/** What may stand between the words of an export: blanks and comments. */
+const gap = String.raw`(?:\s|/\*(?:[^*]|\*(?!/))*\*/|//[^\n]*\n)*`
+
+/** An export of all that another module exports. */
+const passedOn = new RegExp(String.raw`\bexport${gap}\*${gap}from${gap}["']([^"']+)`, 'g')
+
+/** An export, but of a type or as the default, and behind it the name, but one that is given another name. */
+const mentioned = (name: string) =>
+  new RegExp(String.raw`\bexports?\b(?!\s+(?:type|default)\b)[^]*\b${name}\b(?!\s+as\b)`)
 
 /**
- * Whether a module may export the name. It may where that cannot be told: when it passes on all that another package or an alias
- * exports. Then the bundler finds out.
+ * Whether a module may export the name. It may where that cannot be told without reading the module as a compiler does, and when
+ * it passes on all of a package or an alias. Then the bundler finds out: a valid host must not be refused.
  */
 const mayExport = (file: string, name: string, seen: Set<string> = new Set()): boolean => {
   if (seen.has(file)) return false
   seen.add(file)
   const code = readFileSync(file, 'utf8')
-  return (
-    unclear.test(code) ||
-    findExports(code).some(({ type, names, name: alias, specifier }) => {
-      if (type === 'star' && alias === undefined) {
-        if (specifier === undefined || !/^\.\.?\//.test(specifier)) return true
-        const next = imported(file, specifier)
-        return next === undefined || mayExport(next, name, seen)
-      }
-      // A comment within the braces is taken for a part of the name that follows it.
-      return names.some((exported) => /[\w$]+$/.exec(exported)?.[0] === name)
-    })
-  )
+  if (mentioned(name).test(code)) return true
+  return [...code.matchAll(passedOn)].some(([, specifier]) => {
+    if (!/^\.\.?(\/|$)/.test(specifier!)) return true
+    const next = imported(file, specifier!)
+    return next === undefined || mayExport(next, name, seen)
+  })
 }
 
 /** Of a host that lacks what every host has. */

@@ -19,7 +19,7 @@ export const storageKinds = [
 /** One of `storageKinds`. */
 export type StorageKind = (typeof storageKinds)[number]
 
-/** A live `file_meta` record. */
+/** A live `file_meta` record, if its key names a file at all. */
 export interface FileMetadata {
   /** A live record. */
   readonly kind: 'metadata'
@@ -39,7 +39,10 @@ export interface FileMetadata {
   readonly fileKind?: string
 }
 
-/** A deleted `file_meta` record. It tells what the delete's payload told; most bring none. */
+/**
+ * A deleted `file_meta` record, if its key names a file, and no live record has the same hash. It tells what the delete's payload
+ * told; most bring none.
+ */
 export interface RetainedFileMetadata {
   /** A deleted record. */
   readonly kind: 'retained_metadata'

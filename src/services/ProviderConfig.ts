@@ -3,8 +3,8 @@
  */
 import { Context, type Duration, type Option, Schema } from 'effect'
 
-/** SQLite's journal modes, as settings name them. The driver refuses `OFF`. */
-export const journalModes = ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'WAL', 'OFF'] as const
+/** SQLite's journal modes, as settings name them. `OFF` is none of them: the driver refuses it, as nothing could be rolled back. */
+export const journalModes = ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'WAL'] as const
 /** One of `journalModes`. */
 export type JournalMode = (typeof journalModes)[number]
 

@@ -31,7 +31,7 @@ export const isReferring = (table: SyncedTable): table is ReferringTable =>
  * normalised hash stays as it is. Empty for what names no file.
  */
 export const normalizeHash = (hash: string): string => {
-  // SQLite would store a lone surrogate as this.
+  // SQLite's driver would give other text back than it was given: three U+FFFD for each lone surrogate.
   const text = hash.toWellFormed()
   return text
     .slice(text.lastIndexOf(':') + 1)

@@ -51,3 +51,12 @@ export const isInstallable = (table: SyncedTable, payload: unknown): boolean => 
   for (const [field, kind] of lists[table]) if (typeof payload[field] !== kind) return false
   return isFit[table]?.(payload) ?? true
 }
+
+/** What a payload lacks first, for people to read; undefined for one that is installable. */
+export const lackOf = (table: SyncedTable, payload: unknown): string | undefined => {
+  if (!isFields(payload)) return 'fields'
+  const field = lists[table].find(([field, kind]) => typeof payload[field] !== kind)
+  if (field !== undefined) return `${field[0]}, a ${field[1]}`
+  if (isInstallable(table, payload)) return undefined
+  return table === 'threads' ? 'title, a string or null' : 'post_type, a string'
+}

@@ -182,7 +182,9 @@ describe('backup', () => {
       ]) {
         const { code, errors } = await run(database, args)
         expect({ args, code }).toEqual({ args, code: 2 })
-        expect(errors).toEqual([expect.stringContaining('is the database itself or a part of it')])
+        expect(errors).toEqual([
+          expect.stringContaining('is the database itself or a part of it: choose another name'),
+        ])
       }
     }
     expect(names(database)).toEqual(before.filter((name) => name !== 'or3.db-seen'))

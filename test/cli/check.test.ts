@@ -48,13 +48,14 @@ describe('a good database', () => {
       ...['a', 'b', 'c'].map((pk) => put({ table: 'kv', pk })),
     ])
     await close()
-    const at = (table: string, pk: string) => `  ${JSON.stringify({ workspaceId, table, pk })}`
+    const at = (table: string, pk: string, lacks: string) =>
+      `  ${JSON.stringify({ workspaceId, table, pk, lacks })}`
     const notes = await expectGood(database)
     expect(notes).toEqual([
       expect.stringContaining('left out of snapshots: 4 records '),
-      at('threads', 'bad'),
-      at('kv', 'a'),
-      at('kv', 'b'),
+      at('threads', 'bad', 'pinned, a boolean'),
+      at('kv', 'a', 'name, a string'),
+      at('kv', 'b', 'name, a string'),
       '  and more',
       expect.stringContaining('save it again on a device that shows it'),
     ])

@@ -142,19 +142,38 @@ describe('status', () => {
     )
 
     const legacy = fresh('legacy')
-    new LegacyDatabase(legacy, 3).close()
+    const made = new LegacyDatabase(legacy, 3)
+    made.user('ada')
+    made.workspace('w1', 'ada')
+    made.counter(2)
+    made.close()
     const { code, stdout } = await run(legacy, ['status'])
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      new RegExp(`^schema +of the earlier package; pending: ${migrationNames.join(', ')}$`, 'm'),
+      new RegExp(
+        `^schema +of the earlier package, 1 workspace, 2 versions; pending: ${migrationNames.join(', ')}$`,
+        'm',
+      ),
     )
+    const advice = `or3-sqlite: ${legacy} is of the earlier package: copy it first (\`or3-sqlite backup FILE\`), then \`or3-sqlite migrate\``
+    for (const command of [['check'], ['export', '--workspace', 'w1'], ['vacuum'], ['gc']])
+      expect(await run(legacy, command)).toMatchObject({ code: 1, errors: [advice] })
+    const copy = await run(legacy, ['backup', join(folder, 'legacy', 'copy.db')])
+    expect(copy.stdout).toMatch(/; schema of the earlier package, 1 workspace, 2 versions\n$/)
+    const back = await run(legacy, ['restore', join(folder, 'legacy', 'copy.db')])
+    expect(back.stdout).toMatch(/; schema of the earlier package, 1 workspace, 2 versions\n/)
   })
 })
 
 describe('a database that is none', () => {
   const noDatabase: ReadonlyArray<readonly [string, (path: string) => string | undefined, number, RegExp]> = [
     ['no variable', () => undefined, 2, /OR3_SQLITE_DB_PATH is not set/],
-    ['memory', () => ':memory:', 2, /OR3_SQLITE_DB_PATH/],
+    [
+      'memory',
+      () => ':memory:',
+      2,
+      /OR3_SQLITE_DB_PATH names no file: set it to the path of the database, such as [^;]*$/,
+    ],
     ['a missing file', (path) => path, 2, /there is no database .*missing file.*: check OR3_SQLITE_DB_PATH$/],
     ['a folder', (path) => join(path, '..'), 2, /is no file/],
     ['text', (path) => (writeFileSync(path, 'x'.repeat(5_000)), path), 1, /is not an SQLite database/],

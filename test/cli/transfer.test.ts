@@ -276,8 +276,11 @@ describe('an import', () => {
     const { code, errors } = await feed(database, ['import', '-'], input)
     expect({ code, count: errors.length }).toEqual({ code: 2, count: 1 })
     expect(errors[0]).toContain('there is no workspace w1')
-    expect((await feed(database, ['import', '--new', '-'], input)).code).toBe(0)
-    expect((await feed(database, ['import', '-'], input)).code).toBe(0)
+    const made = await feed(database, ['import', '--new', '-'], input)
+    expect(made.code).toBe(0)
+    expect(made.stdout).toContain('nobody is a member of it: no user of a host can see it')
+    const again = await feed(database, ['import', '-'], input)
+    expect({ code: again.code, again: again.stdout.includes('nobody') }).toEqual({ code: 0, again: false })
     expect((await run(database, ['import', join(folder, 'none.ndjson')])).code).toBe(2)
   })
 

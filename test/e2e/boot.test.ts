@@ -93,14 +93,14 @@ describe('a host that cannot start', () => {
       (env) => [env.OR3_SQLITE_DB_PATH!, 'not an SQLite database'],
     ],
     [
-      'a migration that fails on a table',
+      'a table of another program',
       () => ({ OR3_SQLITE_DB_PATH: file('table.db', 'CREATE TABLE users (name TEXT)') }),
-      (env) => [env.OR3_SQLITE_DB_PATH!, 'users'],
+      (env) => [env.OR3_SQLITE_DB_PATH!, 'is no database of this package: check OR3_SQLITE_DB_PATH'],
     ],
     [
-      'a migration that fails on a view',
+      'a view of another program',
       () => ({ OR3_SQLITE_DB_PATH: file('view.db', 'CREATE VIEW users AS SELECT 1 AS name') }),
-      (env) => [env.OR3_SQLITE_DB_PATH!, 'users'],
+      (env) => [env.OR3_SQLITE_DB_PATH!, 'is no database of this package: check OR3_SQLITE_DB_PATH'],
     ],
   ]
 
@@ -128,7 +128,7 @@ describe('a host that cannot start', () => {
     expect(existsSync(`${env.OR3_SQLITE_DB_PATH}-wal`)).toBe(false)
   })
 
-  it('rolls a failed migration back', async () => {
+  it('leaves a file of another program as it was', async () => {
     const path = file('rollback.db', 'CREATE TABLE s_posts (mine TEXT)')
     expect((await runServer({ OR3_SQLITE_DB_PATH: path })).code).toBe(1)
     const database = new Sqlite(path)

@@ -1,8 +1,8 @@
 /**
  * The playground as a developer starts it: from the tree, with `nuxt dev`, and no build of the host.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -29,7 +29,7 @@ afterAll(async () => {
 it('starts with one command, and syncs', async () => {
   const port = await freePort()
   playground = start('node', [join(root, 'scripts/playground.mjs')], {
-    env: { PORT: `${port}`, OR3_SQLITE_DB_PATH: join(folder, 'playground.db') },
+    env: { PORT: `${port}`, PLAYGROUND_DB_PATH: join(folder, 'playground.db') },
   })
   const url = `http://localhost:${port}`
   const isUp = () =>
@@ -39,6 +39,13 @@ it('starts with one command, and syncs', async () => {
     )
   while (!(await isUp())) await sleep(200)
   expect(playground.said.stdout).toContain(url)
+
+  // Anybody can sign in as anybody, so nobody else may reach it.
+  for (const { address, family } of Object.values(networkInterfaces()).flatMap((each) => each ?? [])) {
+    if (family === 'IPv4' && !address.startsWith('127.'))
+      await expect(fetch(`http://${address}:${port}/`), address).rejects.toThrow()
+  }
+  expect(existsSync(join(folder, 'playground.db'))).toBe(true)
 
   const device = await signIn(url, 'ada')
   expect((await device.push(put({ pk: 'm1' }))).body.serverVersion).toBe(1)

@@ -4,7 +4,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
 import { afterAll, expect, it } from 'vitest'
+import { openProvider } from '../../src/nuxt/adapters.js'
 import { root, run } from '../support/run.js'
 import { killServers, startServer } from '../support/server.js'
 
@@ -29,7 +31,8 @@ const session = () => {
 }
 
 it('the session with curl is what happens', async () => {
-  const { url } = await startServer({ OR3_SQLITE_DB_PATH: join(folder, 'readme.db') })
+  const database = join(folder, 'readme.db')
+  const { url } = await startServer({ OR3_SQLITE_DB_PATH: database })
   const steps = session()
   expect(steps.filter(({ output }) => output !== '')).toHaveLength(3)
   // One shell for all, since later commands use variables of earlier ones.
@@ -43,4 +46,13 @@ it('the session with curl is what happens', async () => {
     // `nuxt dev` indents its JSON, a built host does not.
     else expect(JSON.parse(outputs[index]!), command).toEqual(JSON.parse(output))
   }
+  // A fresh device begins with a snapshot, which leaves out what no client could install.
+  const { changes } = JSON.parse(steps.at(-1)!.output) as { changes: Array<{ payload: object }> }
+  const sqlite = new Sqlite(database, { readonly: true })
+  const workspaceId = sqlite.prepare<[], string>('SELECT id FROM workspaces').pluck().get()!
+  sqlite.close()
+  const { syncGateway, close } = openProvider({ env: { OR3_SQLITE_DB_PATH: database } })
+  const { items } = await syncGateway.snapshot(undefined, { scope: { workspaceId }, pageSize: 10 })
+  await close()
+  expect(items).toMatchObject([{ kind: 'row', tableName: 'messages', payload: changes[0]!.payload }])
 })

@@ -162,7 +162,7 @@ describe('what is adopted', () => {
       INSERT INTO kysely_migration VALUES ('2024-01-01_init', '');
       CREATE TABLE users (id TEXT PRIMARY KEY, theirs TEXT);`)
     database.close()
-    expect(message(path)).toMatch(/table users already exists/)
+    expect(message(path)).toMatch(/it is no database of this package: check OR3_SQLITE_DB_PATH$/)
     expect(query(path, 'SELECT name FROM sqlite_schema ORDER BY name')).toHaveLength(4)
   })
 

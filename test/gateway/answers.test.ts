@@ -2,6 +2,8 @@
  * Issue 14, point 2: what an answer tells of each op besides its version, on every layer; and what an adapter's host is told.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { toPullAnswer } from '../../src/nuxt/answers.js'
+import { checkPullAnswer } from '../../src/nuxt/hostChecks.js'
 import type { Caller, PendingOp } from '../../src/services/index.js'
 import { del, hlc, opId, put, scope } from '../support/ops.js'
 import type { Subject } from '../support/subjectType.js'
@@ -222,5 +224,32 @@ suite('an op id that is no UUID', (subject) => {
       expect(await served()).not.toContain(changes[0]!.stamp.opId)
       expect(changes[0]!.stamp.deviceId).toBe('unknown')
     })
+  })
+})
+
+suite('an op id that was forgotten, and is used again for another record', (subject) => {
+  /** A page as a host is given it, which passes the host's checks; of each change its record and op id. */
+  const served = async (cursor = 0) => {
+    const answer = toPullAnswer('w1', await subject().pull({ ...scope(), cursor, limit: 100 }))
+    checkPullAnswer({ cursor }, answer)
+    return answer.changes.map(({ pk, stamp }) => [pk, stamp.opId] as const)
+  }
+
+  it.each([opId('x'), 'no-uuid'])('stops nobody: %s is told once in a page', async (odd) => {
+    for (const pk of ['a', 'b', 'c']) {
+      await subject().push({
+        ...scope(),
+        ops: [put({ odd, pk }), put({ id: `other-${pk}`, pk: `other-${pk}` })],
+      })
+      await collectAll(subject())
+      await collectAll(subject())
+    }
+    // The log has it as well, for the record that stands by it in another revision.
+    await subject().push({ ...scope(), ops: [put({ odd, pk: 'a', clock: 0 })] })
+    expect((await subject().view('w1')).rows.filter((row) => row.opId === odd)).toHaveLength(3)
+    const page = await served()
+    expect(page.map(([pk]) => pk)).toEqual(['a', 'other-a', 'b', 'other-b', 'c', 'other-c', 'a'])
+    expect(await served()).toEqual(page)
+    if (odd === opId('x')) expect(page[0]![1]).toBe(odd)
   })
 })

@@ -149,6 +149,54 @@ suite('files', (subject) => {
     })
   })
 
+  describe('neither kind of metadata', () => {
+    const nameless = ['sha256:', ' ', 'a: ']
+
+    it('has a record whose key names no file, whose bytes count all the same', async () => {
+      await push(
+        ...nameless.map((pk) => file(pk, { size_bytes: 5 })),
+        file('b', { size_bytes: 1 }),
+        file('c', {}),
+      )
+      expect(await pages('live_metadata', 1)).toMatchObject([{ hash: 'b' }, { hash: 'c' }])
+      expect((await subject().view('w1')).files.index.usedBytes).toBe(16)
+      await push(
+        ...[...nameless, 'b', 'c'].map((pk) =>
+          del({ table: 'file_meta', pk, clock: 2, payload: { hash: pk } }),
+        ),
+      )
+      expect(await itemsOf('live_metadata')).toEqual([])
+      expect(await pages('retained_metadata', 1)).toMatchObject([{ hash: 'b' }, { hash: 'c' }])
+    })
+  })
+
+  describe('a deleted record of a file', () => {
+    const deleted = (pk: string, clock = 2) => del({ table: 'file_meta', pk, clock })
+    const retained = async (rest: Partial<StorageQuery> = {}) =>
+      (await itemsOf('retained_metadata', rest)).map(({ hash }) => hash)
+
+    it('is not told while another spelling of it lives: its bytes must stay', async () => {
+      await push(file('sha256:AB'), file('ab'), file('md5:ab'), file('cd'), file('ef'))
+      await push(deleted('ab'), deleted('cd'), deleted('md5:ab'))
+      expect(await retained()).toEqual(['cd'])
+      expect(await pages('retained_metadata', 1)).toHaveLength(1)
+      expect(await retained({ hash: 'ab' })).toEqual([])
+      expect(await itemsOf('live_metadata', { hash: 'ab' })).toHaveLength(1)
+      await push(deleted('sha256:AB'))
+      expect(await retained()).toEqual(['ab', 'cd', 'ab', 'ab'])
+      expect(await retained({ hash: 'ab' })).toEqual(['ab', 'ab', 'ab'])
+      await push(file('sha256:AB', {}, { clock: 3 }))
+      expect(await retained()).toEqual(['cd'])
+    })
+
+    it('is told although it lives in another workspace', async () => {
+      await push(file('ab'))
+      await subject().push({ ...scope('w2'), ops: [file('sha256:AB')] })
+      await push(deleted('ab'))
+      expect(await retained()).toEqual(['ab'])
+    })
+  })
+
   describe('references', () => {
     it('are one per file that a live message or post names', async () => {
       await push(

@@ -5,9 +5,12 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from '@effect/vitest'
 import { Duration, Effect, Layer, Logger, Option, TestClock } from 'effect'
+import type { Connection } from '../../src/layers/synchronous/connection.js'
 import { Database } from '../../src/layers/synchronous/Database.js'
 import { layer as maintenanceLayer } from '../../src/layers/synchronous/Maintenance.js'
 import { layerOf } from '../../src/layers/ProviderConfig.js'
+import { trimChangeLog } from '../../src/layers/synchronous/retention.js'
+import { letOthersGo } from '../../src/layers/time.js'
 import { layerSchedule, layer as upkeepLayer } from '../../src/layers/synchronous/Upkeep.js'
 import { StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
@@ -66,6 +69,94 @@ describe('upkeep', () => {
       expect(yield* upkeep.collect({ retention })).toMatchObject({ workspaces: 2, entries: 3, tombstones: 1 })
       expect(yield* upkeep.collect({ retention })).toMatchObject({ workspaces: 2, entries: 0, tombstones: 0 })
       expect(yield* logLength).toBe(2)
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.scoped('removes about a megabyte of payload in one transaction, and all of it in the end', () =>
+    Effect.gen(function* () {
+      const gateway = yield* SyncGateway
+      const database = yield* Database
+      const texts = [...Array.from({ length: 30 }, () => 200_000), ...Array.from({ length: 700 }, () => 10)]
+      for (const [index, length] of texts.entries()) {
+        yield* gateway.push({
+          ...scope(),
+          ops: [put({ clock: index, payload: { text: 'x'.repeat(length) } })],
+        })
+      }
+      yield* TestClock.adjust('31 days')
+      yield* gateway.updateCursor({ ...scope(), deviceId: 'd', version: texts.length })
+      const left = (connection: Connection) =>
+        connection.first<{ entries: number; bytes: number | null }>(
+          'SELECT count(*) AS entries, sum(length(payload_json)) AS bytes FROM change_log',
+        )!
+      const taken: Array<{ readonly entries: number; readonly bytes: number }> = []
+      const counting: Database['Type'] = {
+        ...database,
+        write: (operation, body, committed) =>
+          database.write(
+            operation,
+            (connection) => {
+              const before = left(connection)
+              const result = body(connection)
+              const after = left(connection)
+              if (after.entries < before.entries) {
+                taken.push({
+                  entries: before.entries - after.entries,
+                  bytes: before.bytes! - (after.bytes ?? 0),
+                })
+              }
+              return result
+            },
+            committed,
+          ),
+      }
+      // The last entry is not below the cursor.
+      expect(yield* trimChangeLog(counting, 'w1', 30 * 86_400)).toMatchObject({ entries: texts.length - 1 })
+      for (const { entries, bytes } of taken) {
+        expect(entries).toBeLessThanOrEqual(500)
+        expect(bytes).toBeLessThan(1.25 * 1024 * 1024)
+      }
+      expect(taken.length).toBeLessThan(9)
+      const rest = yield* database.direct('test', left)
+      expect(rest.entries).toBe(1)
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.scoped('ends a step at an entry that has to stay, and then the collection', () =>
+    Effect.gen(function* () {
+      const gateway = yield* SyncGateway
+      const pushed = (count: number) =>
+        Effect.forEach(Array.from({ length: count }), () =>
+          gateway.push({ ...scope(), ops: [put({ payload: { text: 'x'.repeat(200_000) } })] }),
+        )
+      yield* pushed(8)
+      yield* TestClock.adjust('31 days')
+      yield* pushed(3)
+      yield* gateway.updateCursor({ ...scope(), deviceId: 'd', version: 11 })
+      const upkeep = yield* Upkeep
+      expect(yield* upkeep.collect({ retention: Duration.days(30) })).toMatchObject({ entries: 8 })
+      expect(yield* logLength).toBe(3)
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.scoped('lets others go between workspaces, also where there is nothing to remove', () =>
+    Effect.gen(function* () {
+      const gateway = yield* SyncGateway
+      for (let index = 0; index < 200; index++) {
+        yield* gateway.push({ ...scope(`w${index}`), ops: [put()] })
+      }
+      const upkeep = yield* Upkeep
+      let turns = 0
+      let ended = false
+      const count = () => {
+        turns++
+        if (!ended) setImmediate(count)
+      }
+      yield* letOthersGo
+      setImmediate(count)
+      expect(yield* upkeep.collect({ retention: Duration.days(30) })).toMatchObject({ workspaces: 200 })
+      ended = true
+      expect(turns).toBeGreaterThanOrEqual(10)
     }).pipe(Effect.provide(services())),
   )
 

@@ -74,7 +74,7 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    external: ['better-sqlite3', '@nuxt/*', 'mlly'],
+    external: ['better-sqlite3', '@nuxt/*'],
     alias: Object.fromEntries(hostModules.map((name) => [name, host])),
     define: { 'import.meta.prerender': String(prerender) },
     banner: {

@@ -20,7 +20,7 @@ export const cleanEnv = (extra: Env = {}): NodeJS.ProcessEnv => ({
 /** Standard error without the lines in which the library tells what it did; what is left is a fault. */
 export const faultsIn = (stderr: string): string => stderr.replaceAll(news, '')
 
-const news = /^\[or3-provider-sqlite\] (applied|adopting|upkeep of) .*\n/gm
+const news = /^\[or3-provider-sqlite\] (applied|adopting|created a new|upkeep of) .*\n/gm
 
 /** Those lines. */
 export const newsIn = (stderr: string): ReadonlyArray<string> =>

@@ -1,12 +1,10 @@
 /**
- * Lets the event loop turn between tests, and between the cases of a property. Calls of a synchronous engine go on by promises
- * alone, so else a file could run for a minute without a turn, and Vitest takes a worker for dead that does not answer by then.
+ * Lets the event loop turn between tests. Calls of a synchronous engine go on by promises alone, so else a file could run for
+ * a minute without a turn, and Vitest takes a worker for dead that does not answer by then.
  */
 import { afterEach } from 'vitest'
-import { fc } from './property.js'
 
+// Tests may put a clock of their own in its place.
 const { setImmediate } = globalThis
-const turn = () => new Promise<void>((resume) => setImmediate(() => resume()))
 
-afterEach(turn)
-fc.configureGlobal({ ...fc.readConfigureGlobal(), asyncBeforeEach: turn })
+afterEach(() => new Promise<void>((resume) => setImmediate(() => resume())))

@@ -1,8 +1,8 @@
 /**
  * Issue 2, point 2: every setting, its default, what it accepts, and how a wrong one is told.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { describe, expect, it } from '@effect/vitest'
 import Sqlite from 'better-sqlite3'
 import { ConfigProvider, Duration, Effect, Either, Layer, Logger, type LogLevel, Option } from 'effect'
@@ -60,7 +60,7 @@ const file = { OR3_SQLITE_DB_PATH: '/data/or3.db' }
 const opening = async (env: Env) => {
   const said = vi.spyOn(console, 'error').mockImplementation(() => {})
   const warnings = () =>
-    said.mock.calls.map(([line]) => String(line)).filter((line) => !line.includes('] applied '))
+    said.mock.calls.map(([line]) => String(line)).filter((line) => !/\] (applied|created) /.test(line))
   try {
     const provider = openProvider({ env })
     await provider.workspaceStore.getOrCreateUser({ provider: 'p', providerUserId: 'u' })
@@ -148,6 +148,45 @@ describe('OR3_SQLITE_DB_PATH', () => {
     expect(read({ OR3_SQLITE_DB_PATH: odd }).settings?.dbPath).toBe(odd)
     expect(await opening({ OR3_SQLITE_DB_PATH: odd })).toEqual({ error: undefined, warnings: [] })
     expect(existsSync(odd)).toBe(true)
+  })
+
+  it.each(['"/data/or3.db"', "'/data/or3.db'", '~/or3.db', '~', 'file:/data/or3.db', 'FILE:///data/or3.db'])(
+    '%s would be a file somewhere else: an error that says what is wrong',
+    (value) => {
+      const { settings, problems } = read({ OR3_SQLITE_DB_PATH: value })
+      expect(settings).toBeUndefined()
+      expect(problems).toEqual([
+        expect.stringMatching(/^OR3_SQLITE_DB_PATH \(.*\) (begins with (a quote|~)|is a URL)/),
+      ])
+      expect(problems[0]).toContain(value)
+    },
+  )
+
+  it.each(['~or3.db', './~/or3.db', 'file.db', 'a"b.db'])('may be %s', (value) => {
+    expect(read({ OR3_SQLITE_DB_PATH: value }).settings?.dbPath).toBe(value)
+  })
+
+  it('is told when nothing was there, as a whole, and only then', async () => {
+    const path = newFile()
+    const start = () => {
+      const said = vi.spyOn(console, 'error').mockImplementation(() => {})
+      return openProvider({ env: { OR3_SQLITE_DB_PATH: relative(process.cwd(), path) } })
+        .close()
+        .then(() => said.mock.calls.map(([line]) => String(line)))
+        .finally(() => said.mockRestore())
+    }
+    expect((await start())[0]).toBe(`[or3-provider-sqlite] created a new database at ${path}`)
+    expect(await start()).toEqual([])
+    // The file is gone, and what tells of it is not.
+    rmSync(path)
+    expect(await start()).toHaveLength(2)
+    rmSync(path)
+    writeFileSync(`${path}-seen`, '9 9 0\n')
+    expect(await start()).toEqual([
+      `[or3-provider-sqlite] the database file is gone but ${path}-seen tells of one: restore a backup if it was not removed on purpose`,
+      `[or3-provider-sqlite] created a new database at ${path}`,
+      expect.stringContaining('] applied '),
+    ])
   })
 
   it('has its missing parent folders made', async () => {
@@ -303,7 +342,7 @@ describe('OR3_SQLITE_PRAGMA_JOURNAL_MODE', () => {
 
   it('lists the modes when it is none of them', () => {
     expect(read({ ...file, OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'wall' }).problems).toEqual([
-      'OR3_SQLITE_PRAGMA_JOURNAL_MODE is "wall", but accepts only DELETE, TRUNCATE, PERSIST, MEMORY, WAL, OFF',
+      'OR3_SQLITE_PRAGMA_JOURNAL_MODE is "wall", but accepts only DELETE, TRUNCATE, PERSIST, MEMORY, WAL',
     ])
   })
 
@@ -324,11 +363,13 @@ describe('OR3_SQLITE_PRAGMA_JOURNAL_MODE', () => {
     ])
   })
 
-  it('is an error when SQLite does not take it', async () => {
-    // The driver opens every file in SQLite's defensive mode, in which it ignores this one mode: rolling back were impossible.
-    const env = { OR3_SQLITE_DB_PATH: newFile(), OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'OFF' }
-    const { error } = await opening(env)
-    expect(error).toMatch(/OR3_SQLITE_PRAGMA_JOURNAL_MODE asks for OFF, but SQLite stays with delete$/)
+  it('is not OFF, which the driver refuses: nothing could be rolled back', async () => {
+    const path = newFile()
+    const { error } = await opening({ OR3_SQLITE_DB_PATH: path, OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'OFF' })
+    expect(error).toBe(
+      'OR3_SQLITE_PRAGMA_JOURNAL_MODE is "OFF", but accepts only DELETE, TRUNCATE, PERSIST, MEMORY, WAL',
+    )
+    expect(existsSync(path)).toBe(false)
   })
 })
 

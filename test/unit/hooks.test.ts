@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@effect/vitest'
-import { Effect, TestClock } from 'effect'
+import { Effect, Fiber, TestClock } from 'effect'
 import { vi } from 'vitest'
 import { type EmitHook, openProvider, type Provider } from '../../src/nuxt/adapters.js'
 import * as Logger from '../../src/layers/logger.js'
@@ -286,50 +286,107 @@ describe('the memory that hooks may take is bounded', () => {
     }),
   )
 
-  it.effect('by the calls that wait: beyond them, new ones are dropped', () =>
+  /** A hook whose calls end when they are told to, and the records that it was called for. */
+  const hangingHook = () => {
+    const ends: Array<() => void> = []
+    const started: Array<unknown> = []
+    const emit: EmitHook = (_name, { id }) => {
+      started.push(id)
+      return new Promise((resolve) => ends.push(resolve))
+    }
+    /** Ends all calls, and those that begin then. */
+    const endAll = Effect.gen(function* () {
+      for (let ended = 0; ended < ends.length; ended++) {
+        ends[ended]!()
+        yield* turns
+      }
+    })
+    return { emit, started, endAll }
+  }
+  const ids = (count: number) => Array.from({ length: count }, (_, index) => `${index}`)
+
+  it.effect('far beyond what a slow hook lets wait: all of 30 pushes are told', () =>
     Effect.gen(function* () {
-      const hanging: Array<() => void> = []
-      const started: Array<unknown> = []
-      const teller = yield* hooksThrough((_name, { id }) => {
-        started.push(id)
-        return new Promise((resolve) => hanging.push(resolve))
-      })
-      const { waiting, turn } = hookBounds
+      const { emit, started, endAll } = hangingHook()
+      const teller = yield* hooksThrough(emit)
       for (let pushed = 0; pushed < 3_000; pushed += 100) {
         yield* teller.tell(request(100, pushed), outcomes(100, pushed))
         yield* turns
       }
       expect(started).toEqual(['0'])
-      // Those that were let in are told in their order as soon as the hook answers again.
-      for (let ended = 0; ended < hanging.length; ended++) {
-        hanging[ended]!()
-        yield* turns
-      }
-      expect(started).toEqual(Array.from({ length: waiting + turn }, (_, index) => `${index}`))
+      yield* endAll
+      expect(started).toEqual(ids(3_000))
+      expect(warnings()).toEqual([])
     }),
   )
 
-  it.effect(
-    'by the calls that hang: the next ones begin after ten seconds each, and the eleventh not at all',
-    () =>
-      Effect.gen(function* () {
-        const hanging: Array<() => void> = []
-        const teller = yield* hooksThrough(() => new Promise((resolve) => hanging.push(resolve)))
-        yield* teller.tell(request(30), outcomes(30))
+  it.effect('by the payloads that wait: beyond them, new calls are dropped', () =>
+    Effect.gen(function* () {
+      const { emit, started, endAll } = hangingHook()
+      const teller = yield* hooksThrough(emit)
+      const fitting = 50
+      const payload = { text: 'x'.repeat(hookBounds.payloads / fitting - 20) }
+      const large = (from: number) => ({
+        ...scope(),
+        ops: Array.from({ length: 40 }, (_, index) => put({ pk: `${from + index}`, payload })),
+      })
+      yield* teller.tell(large(0), outcomes(40))
+      yield* teller.tell(large(40), outcomes(40, 40))
+      yield* turns
+      expect(warnings()).toEqual([
+        expect.stringMatching(/30 calls of the host's hooks were dropped, as 50 wait already$/),
+      ])
+      // Those that were let in are told in their order as soon as the hook answers again, and then there is room.
+      yield* endAll
+      expect(started).toEqual(ids(50))
+      yield* teller.tell(large(50), outcomes(40, 50))
+      yield* turns
+      expect(started).toHaveLength(51)
+    }).pipe(Effect.provide(Logger.layer)),
+  )
+
+  it.effect('by the calls that wait, however small', () =>
+    Effect.gen(function* () {
+      const teller = yield* hooksThrough(hangingHook().emit)
+      for (let pushed = 0; pushed <= hookBounds.waiting; pushed += 1_000) {
+        yield* teller.tell(request(1_000, pushed), outcomes(1_000, pushed))
+      }
+      expect(warnings()).toEqual([
+        expect.stringMatching(/1000 calls of the host's hooks were dropped, as 100000 wait already$/),
+      ])
+    }).pipe(Effect.provide(Logger.layer)),
+  )
+
+  it.effect('by the calls that hang: each holds up the next one for ten seconds, and none all of them', () =>
+    Effect.gen(function* () {
+      const { emit, started } = hangingHook()
+      const teller = yield* hooksThrough(emit)
+      yield* teller.tell(request(30), outcomes(30))
+      yield* turns
+      expect(started).toHaveLength(1)
+      yield* TestClock.adjust('9 seconds')
+      yield* turns
+      expect(started).toHaveLength(1)
+      for (let seconds = 0; seconds < 300; seconds += 10) {
+        yield* TestClock.adjust('10 seconds')
         yield* turns
-        expect(hanging).toHaveLength(1)
-        yield* TestClock.adjust('9 seconds')
-        yield* turns
-        expect(hanging).toHaveLength(1)
-        for (let seconds = 0; seconds < 1_000; seconds += 10) {
-          yield* TestClock.adjust('10 seconds')
-          yield* turns
-        }
-        expect(hanging).toHaveLength(hookBounds.hanging)
-        hanging[3]!()
-        yield* turns
-        expect(hanging).toHaveLength(hookBounds.hanging + 1)
-      }),
+      }
+      expect(started).toEqual(ids(30))
+    }),
+  )
+
+  it.effect('and what is not told when the provider closes is logged', () =>
+    Effect.gen(function* () {
+      const teller = yield* hooksThrough(hangingHook().emit)
+      yield* teller.tell(request(30), outcomes(30))
+      yield* turns
+      const closing = yield* Effect.fork(teller.close)
+      yield* TestClock.adjust('2 seconds')
+      yield* Fiber.join(closing)
+      expect(warnings()).toEqual([
+        expect.stringMatching(/calls of the host's hooks that had not ended when the server did: 30$/),
+      ])
+    }).pipe(Effect.provide(Logger.layer)),
   )
 
   it.effect('and a broken hook is logged once a minute, with what was not logged', () =>

@@ -28,6 +28,7 @@ const newFile = () => join(folder, `migrations-${++files}.db`)
 const all = Object.keys(migrations).map((name) => ({ id: Number.parseInt(name, 10), name }))
 const newest = all.at(-1)!
 const logLine = (applied: typeof all) => `applied ${applied.map(({ name }) => name).join(', ')}`
+const created = (path: string) => `created a new database at ${path}`
 
 const specifiedTables = [
   ...['users', 'auth_accounts', 'workspaces', 'workspace_members'],
@@ -121,10 +122,11 @@ const silently = async <A>(body: () => A | Promise<A>): Promise<A> => {
 describe('a new file', () => {
   it('gets every migration, the specified ones first, and logs them', () => {
     expect(all.slice(0, 2).map(({ name }) => name)).toEqual(['001_init', '002_sync_tables'])
-    expect(succeeded(newFile())).toEqual({
+    const path = newFile()
+    expect(succeeded(path)).toEqual({
       appliedAtStart: all,
       version: newest,
-      logged: [logLine(all)],
+      logged: [created(path), logLine(all)],
     })
   })
 
@@ -155,7 +157,9 @@ describe('a new file', () => {
     try {
       await openProvider({ env: { OR3_SQLITE_DB_PATH: path } }).close()
       await openProvider({ env: { OR3_SQLITE_DB_PATH: path } }).close()
-      expect(log.mock.calls).toEqual([[`[or3-provider-sqlite] ${logLine(all)}`]])
+      expect(log.mock.calls).toEqual(
+        [created(path), logLine(all)].map((line) => [`[or3-provider-sqlite] ${line}`]),
+      )
     } finally {
       log.mockRestore()
     }
@@ -214,28 +218,75 @@ describe('a database of a newer schema', () => {
   })
 })
 
+describe('a file of another program', () => {
+  it.each([
+    ['with a table users', `CREATE TABLE users (theirs TEXT); INSERT INTO users VALUES ('important')`],
+    ['with a table s_kv', `CREATE TABLE s_kv (theirs TEXT); INSERT INTO s_kv VALUES ('important')`],
+    ['without any name of ours', `CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('important')`],
+    [
+      'that Kysely migrated',
+      `CREATE TABLE kysely_migration (name TEXT PRIMARY KEY, timestamp TEXT);
+       INSERT INTO kysely_migration VALUES ('001_init', '2026'); CREATE TABLE users (theirs TEXT)`,
+    ],
+    [
+      'that the same library migrated',
+      `CREATE TABLE effect_sql_migrations (migration_id INTEGER PRIMARY KEY NOT NULL, created_at, name TEXT NOT NULL);
+       INSERT INTO effect_sql_migrations (migration_id, name) VALUES (1, 'shop'); CREATE TABLE orders (id)`,
+    ],
+    [
+      'that the same library migrated as far as ours',
+      `CREATE TABLE effect_sql_migrations (migration_id INTEGER PRIMARY KEY NOT NULL, created_at, name TEXT NOT NULL);
+       INSERT INTO effect_sql_migrations (migration_id, name) VALUES (${newest.id}, 'shop'); CREATE TABLE orders (id)`,
+    ],
+  ])('%s is left as it was, byte for byte, and the line names the variable', (_what, sql) => {
+    const path = newFile()
+    withDatabase(path, (database) => {
+      database.exec(sql)
+      database.exec(`CREATE TABLE other (a); PRAGMA user_version = 42`)
+    })
+    const before = bytesOf(path)
+    expect(startupMessage(path)).toBe(
+      `cannot open the database ${path}: it is no database of this package: check OR3_SQLITE_DB_PATH`,
+    )
+    expect(bytesOf(path)).toEqual(before)
+    expect(existsSync(`${path}-wal`)).toBe(false)
+    expect(existsSync(`${path}-seen`)).toBe(false)
+  })
+
+  it('is none with nothing but what SQLite and the migrators keep for themselves', () => {
+    const path = newFile()
+    withDatabase(path, (database) =>
+      database.exec(`
+        CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE counted;
+        CREATE TABLE kysely_migration (name TEXT PRIMARY KEY, timestamp TEXT);
+        CREATE TABLE kysely_migration_lock (id TEXT PRIMARY KEY, is_locked INTEGER);
+        CREATE TABLE effect_sql_migrations (migration_id INTEGER PRIMARY KEY NOT NULL,
+          created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP, name VARCHAR(255) NOT NULL)`),
+    )
+    expect(tablesOf(path)).toContain('sqlite_sequence')
+    expect(succeeded(path).version).toEqual(newest)
+  })
+})
+
 describe('a failing migration', () => {
-  it.each(['users', 's_kv'])(
-    'leaves the file as it was, byte for byte, when there is a table %s of somebody else',
-    (table) => {
-      const path = newFile()
-      withDatabase(path, (database) => {
-        database.exec(`CREATE TABLE ${table} (theirs TEXT); INSERT INTO ${table} VALUES ('important')`)
-        database.exec(`CREATE TABLE other (a); PRAGMA user_version = 42`)
-      })
-      const before = bytesOf(path)
-      const error = schemaError(path)
-      expect(error.reason).toBe('failed')
-      expect(error.message).toMatch(new RegExp(`table ${table} already exists`))
-      expect(bytesOf(path)).toEqual(before)
-      const message = startupMessage(path)
-      expect(message).toContain(path)
-      expect(message).toContain(`table ${table} already exists`)
-      expect(message).not.toContain('\n')
-      expect(bytesOf(path)).toEqual(before)
-      expect(existsSync(`${path}-wal`)).toBe(false)
-    },
-  )
+  it('leaves the file as it was, byte for byte', () => {
+    const path = newFile()
+    succeeded(path)
+    withDatabase(path, (database) => {
+      database.exec(`DELETE FROM effect_sql_migrations WHERE migration_id = ${newest.id}`)
+      database.pragma('journal_mode = DELETE')
+    })
+    const before = bytesOf(path)
+    const error = schemaError(path)
+    expect(error.reason).toBe('failed')
+    expect(bytesOf(path)).toEqual(before)
+    const message = startupMessage(path)
+    expect(message).toContain(path)
+    expect(message).toContain(error.message)
+    expect(message).not.toContain('\n')
+    expect(bytesOf(path)).toEqual(before)
+    expect(existsSync(`${path}-wal`)).toBe(false)
+  })
 
   it('is not mistaken for an applied one: a lost table is told by its name', () => {
     const path = newFile()
@@ -253,7 +304,7 @@ describe('a failing migration', () => {
     withDatabase(path, (database) =>
       database.exec(`
         CREATE TABLE effect_sql_migrations (migration_id INTEGER PRIMARY KEY NOT NULL, created_at, name TEXT NOT NULL);
-        INSERT INTO effect_sql_migrations (migration_id, name) VALUES (${newest.id}, 'newest')`),
+        INSERT INTO effect_sql_migrations (migration_id, name) VALUES (${newest.id}, '${newest.name.slice(4)}')`),
     )
     const error = schemaError(path)
     expect(error.reason).toBe('incomplete')
@@ -294,7 +345,12 @@ describe('several processes', () => {
       processes.map(() => ({ code: 0, stderr: '' })),
     )
     const told = outcomes.flatMap(({ news }) => news)
-    expect(told).toEqual(Array.from({ length: rounds }, () => `[or3-provider-sqlite] ${logLine(all)}`))
+    expect(told.filter((line) => !line.includes('] created '))).toEqual(
+      Array.from({ length: rounds }, () => `[or3-provider-sqlite] ${logLine(all)}`),
+    )
+    expect(told.filter((line) => line.includes('] created ')).sort()).toEqual(
+      paths.map((path) => `[or3-provider-sqlite] ${created(path)}`).sort(),
+    )
     const lines = outcomes.flatMap(({ stdout }) => stdout.split('\n'))
     for (const path of paths) {
       expect(tablesOf(path)).toEqual(everyTable)
@@ -319,7 +375,7 @@ import Sqlite from 'better-sqlite3'
 
   const empty = () => {
     const path = newFile()
-    withDatabase(path, (database) => database.exec('CREATE TABLE other (a)'))
+    withDatabase(path, (database) => database.exec('PRAGMA user_version = 1'))
     return path
   }
   it.each(['BEGIN IMMEDIATE', 'BEGIN EXCLUSIVE'])(

@@ -111,12 +111,47 @@ describe('the export is seen', () => {
       'export const { register: { it: registerAuthWorkspaceStore } } = registries',
     ],
     ['without a space', 'export{registerAuthWorkspaceStore}'],
+    ['the last of a list, with a comment', 'export { x as registerAuthWorkspaceStore // the last\n}'],
+    ['the last of a list, with another comment', 'export { x as registerAuthWorkspaceStore /* c */ }'],
+    ['a string', 'export { x as "registerAuthWorkspaceStore" }'],
+    ['a value beside types', 'export { type A, x as registerAuthWorkspaceStore, type B }'],
+    ['one under two names', 'export { registerAuthWorkspaceStore as default, registerAuthWorkspaceStore }'],
+    ['a constant behind a comment', 'export const /* c */ registerAuthWorkspaceStore = 1'],
+    ['a function behind a comment', 'export function /* c */ registerAuthWorkspaceStore() {}'],
+    ['a commented function', 'export /* c */ function registerAuthWorkspaceStore() {}'],
+    ['a generator', 'export function* registerAuthWorkspaceStore() {}'],
+    ['a class', 'export abstract class registerAuthWorkspaceStore {}'],
+    ['a declaration', 'export declare function registerAuthWorkspaceStore(a: A): void'],
+    [
+      'behind other exports',
+      'export type A = 1\nexport default 2\nexport let registerAuthWorkspaceStore = 3',
+    ],
+    ['a constant behind statements', 'export const a = () => { b(); c() }, registerAuthWorkspaceStore = 1'],
+    ['quotes are between comments', "// don't\nexport function registerAuthWorkspaceStore() {}\n// it's"],
+    [
+      'marks of comments are in strings',
+      'const a = "/*"\nexport function registerAuthWorkspaceStore() {}\nconst b = "*/"',
+    ],
   ])('as %s', (_as, code) => {
     withFiles({ ...gateway, 'server/auth/store/registry.ts': code })
     expect(hostModule(root)).toContain(imports.store)
   })
 
   const register = 'export const registerAuthWorkspaceStore = 1'
+
+  it.each([
+    `export * from './register'`,
+    `export*from"./register"`,
+    `export *\n  from './register' // all`,
+    `export /* all */ * from /* it */ './register'`,
+    `export // all\r\n  * from './register'`,
+    `// what we export\n${'/'.repeat(200)}\nexport * from './register'`,
+    `export type * from './types'\nexport * from './register'`,
+  ])('in another file that all is passed on of: %s', (code) => {
+    withFiles({ ...gateway, 'server/auth/store/register.ts': register })
+    withFiles({ 'server/auth/store/registry.ts': code })
+    expect(hostModule(root)).toContain(imports.store)
+  })
 
   it.each([
     ['beside it', './register', 'server/auth/store/register.ts', register],
@@ -147,10 +182,8 @@ describe('a host is refused, by one line with file and export', () => {
     ['exports it as a type alone', 'export type registerAuthWorkspaceStore = () => void'],
     ['exports it as a type alone in a list', `export type { registerAuthWorkspaceStore } from './types'`],
     ['exports it as the default', 'export default function registerAuthWorkspaceStore() {}'],
-    [
-      'only speaks of it',
-      `// export const registerAuthWorkspaceStore = 1\nexport const a = 'export const registerAuthWorkspaceStore = 1'`,
-    ],
+    ['only speaks of it', '/** Should have registerAuthWorkspaceStore. */\nexport const register = 1'],
+    ['passes on types alone', `export type * from './register'`],
     ['gives it another name', 'export { registerAuthWorkspaceStore as register }'],
     ['passes a namespace on', `export * as registries from './register'`],
     ['is empty', ''],

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import type { HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
 import { checkSnapshotAnswer } from '../../src/nuxt/snapshotChecks.js'
-import { isInstallable } from '../../src/services/requiredFields.js'
+import { isInstallable, lackOf } from '../../src/services/requiredFields.js'
 import { primaryKeyField, type SnapshotItem, syncedTables } from '../../src/services/index.js'
 import { requiredFields, whole } from '../support/records.js'
 
@@ -106,6 +106,7 @@ describe('the checks of a snapshot', () => {
       const payload = JSON.parse(JSON.stringify(variant)) as unknown
       const item = { kind: 'row', tableName: table, pk: 'x', payload, revision }
       const passes = () => checkSnapshotAnswer(request, { ...page, items: [item] })
+      expect(lackOf(table, payload) === undefined).toBe(isInstallable(table, payload))
       if (isInstallable(table, payload)) expect(passes, JSON.stringify(payload)).not.toThrow()
       else expect(passes, JSON.stringify(payload)).toThrow()
     }

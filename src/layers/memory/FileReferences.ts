@@ -25,10 +25,19 @@ export const storedFiles = (state: WorkspaceState) => {
   }
 }
 
+/** Records whose keys name a file. */
+const namedFiles = (state: WorkspaceState) => fileRows(state).filter(({ op }) => normalizeHash(op.pk) !== '')
+
+/** Deleted records of files that have no live one under another spelling of the key. */
+const retainedFiles = (state: WorkspaceState) => {
+  const { hashes } = storedFiles(state)
+  return namedFiles(state).filter((row) => isDeleted(row) && !hashes.has(normalizeHash(row.op.pk)))
+}
+
 /** All there is of a kind. */
 const found: Record<StorageKind, (state: WorkspaceState, now: number) => ReadonlyArray<Placed>> = {
   live_metadata: (state) =>
-    fileRows(state)
+    namedFiles(state)
       .filter((row) => !isDeleted(row))
       .map(({ op: { pk, payloadJson }, at }) => ({
         item: liveItem(pk, at, payloadJson),
@@ -36,13 +45,11 @@ const found: Record<StorageKind, (state: WorkspaceState, now: number) => Readonl
         bytes: payloadJson?.length ?? 0,
       })),
   retained_metadata: (state) =>
-    fileRows(state)
-      .filter(isDeleted)
-      .map(({ op: { pk, payloadJson } }) => ({
-        item: retainedItem(pk, payloadJson),
-        position: [pk],
-        bytes: payloadJson?.length ?? 0,
-      })),
+    retainedFiles(state).map(({ op: { pk, payloadJson } }) => ({
+      item: retainedItem(pk, payloadJson),
+      position: [pk],
+      bytes: payloadJson?.length ?? 0,
+    })),
   reference_edges: (state) =>
     [...state.rows.values()]
       .filter((row) => !isDeleted(row))

@@ -73,14 +73,25 @@ const count = (connection: Connection, sql: string) => connection.first<{ count:
 
 const nothing: Extent = { total: 0, highest: 0, clockBase: 0 }
 
-/** What a database holds; nothing while it has no table for it. */
+const legacyTotal = 'SELECT coalesce(sum(value), 0) AS total FROM server_version_counter'
+
+/** What a database holds; of one of the earlier package the versions alone; nothing while it has no table for it. */
 export const extentIn = (connection: Connection): Extent => {
   const schema = schemaState(connection)
-  return connection.first(`SELECT 1 FROM sqlite_schema WHERE name = 'server_version_counter'`) ===
-    undefined || schema.kind !== 'ours'
+  return connection.first(`SELECT 1 FROM sqlite_schema WHERE name = 'server_version_counter'`) === undefined
     ? nothing
-    : connection.first<Extent>(withOffsetsOf(schema, leapSql.extent))!
+    : schema.kind === 'legacy'
+      ? { ...nothing, total: connection.first<{ total: number }>(legacyTotal)!.total }
+      : schema.kind !== 'ours'
+        ? nothing
+        : connection.first<Extent>(withOffsetsOf(schema, leapSql.extent))!
 }
+
+/** How many workspaces a database has, removed ones too; 0 without the table. */
+export const workspacesIn = (connection: Connection): number =>
+  connection.first(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'workspaces'`) === undefined
+    ? 0
+    : count(connection, 'SELECT count(*) AS count FROM workspaces')
 
 /**
  * Whether a copy that nobody else uses is a sound database of ours; makes it one file, without a write-ahead log beside it.
@@ -105,8 +116,7 @@ export const checkCopy = (
             return refuse(`has schema ${schema.applied}, of a newer release: install that release first`)
           if (schema.kind === 'foreign' || schema.kind === 'empty')
             return refuse('is no database of this package')
-          const workspaces =
-            schema.kind === 'ours' ? count(connection, 'SELECT count(*) AS count FROM workspaces') : 0
+          const workspaces = workspacesIn(connection)
           const result: Checked = { schema, extent: extentIn(connection), workspaces }
           database.pragma('journal_mode = DELETE')
           return result

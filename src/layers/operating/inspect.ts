@@ -10,6 +10,7 @@ import { type Connection, makeConnection } from '../synchronous/connection.js'
 import { attempt, pinSnapshot } from './observer.js'
 import { unbornWorkspace } from '../synchronous/position.js'
 import { perTable } from '../synchronous/pushSql.js'
+import { extentIn, workspacesIn } from './backup.js'
 import { type SchemaState, schemaState, withOffsetsOf } from './schemaState.js'
 import { epochSeconds } from '../time.js'
 
@@ -52,6 +53,8 @@ export interface DatabaseStatus {
   readonly hasNote: boolean
   /** Empty while the schema lacks the tables. */
   readonly workspaces: ReadonlyArray<WorkspaceStatus>
+  /** Of a database of the earlier package, which is adopted before its workspaces can be told one by one; else absent. */
+  readonly toAdopt?: { readonly workspaces: number; readonly versions: number }
 }
 
 const known = `
@@ -166,6 +169,9 @@ export const inspect = (
         pragmas,
         hasNote: existsSync(`${path}-seen`),
         workspaces: hasTables(schema) ? workspacesOf(connection, schema, now) : [],
+        ...(schema.kind === 'legacy'
+          ? { toAdopt: { workspaces: workspacesIn(connection), versions: extentIn(connection).total } }
+          : {}),
       }
     }),
   )

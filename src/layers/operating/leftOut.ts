@@ -4,13 +4,13 @@
  */
 import type Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
-import { isInstallable } from '../../services/requiredFields.js'
+import { isInstallable, lackOf } from '../../services/requiredFields.js'
 import { isTokenKey } from '../../services/snapshotToken.js'
 import type { StorageError } from '../../services/StorageError.js'
-import { isSyncedTable, syncedTables } from '../../services/SyncDomain.js'
+import { isSyncedTable, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { attempt } from './observer.js'
 
-/** How many there are, and where the first few are. */
+/** How many there are, where the first few are, and what each lacks. */
 export interface LeftOut {
   readonly count: number
   readonly examples: ReadonlyArray<string>
@@ -33,10 +33,24 @@ const fits = (table: unknown, pk: unknown, json: unknown): number => {
 const leftOutSql = syncedTables
   .map(
     (table) => `
-      SELECT workspace_id AS workspaceId, '${table}' AS "table", pk FROM s_${table}
+      SELECT workspace_id AS workspaceId, '${table}' AS "table", pk, iif(deleted, NULL, data_json) AS json FROM s_${table}
       WHERE NOT fits_a_snapshot('${table}', pk, iif(deleted, NULL, data_json))`,
   )
   .join(' UNION ALL ')
+
+interface Row {
+  readonly workspaceId: string
+  readonly table: SyncedTable
+  readonly pk: string
+  readonly json: string | null
+}
+
+/** A deleted record is left out by nothing but its key. */
+const exampleOf = ({ json, ...place }: Row) => {
+  const lacks =
+    json === null || !isTokenKey(place.pk) ? 'a key that clients take' : lackOf(place.table, JSON.parse(json))
+  return JSON.stringify({ ...place, lacks })
+}
 
 /** Reads every live payload once, and holds none. */
 export const findLeftOut = (database: Sqlite.Database): Effect.Effect<LeftOut, StorageError> =>
@@ -44,8 +58,8 @@ export const findLeftOut = (database: Sqlite.Database): Effect.Effect<LeftOut, S
     database.function('fits_a_snapshot', { deterministic: true }, fits)
     const examples: Array<string> = []
     let count = 0
-    for (const row of database.prepare<[], object>(leftOutSql).iterate()) {
-      if (++count <= shown) examples.push(JSON.stringify(row))
+    for (const row of database.prepare<[], Row>(leftOutSql).iterate()) {
+      if (++count <= shown) examples.push(exampleOf(row))
     }
     return { count, examples }
   }).pipe(

@@ -7,7 +7,15 @@ import type { SchemaVersion } from '../../services/SchemaMigrator.js'
 import { type Connection, makeConnection } from '../synchronous/connection.js'
 import * as Config from '../ProviderConfig.js'
 import * as Migrator from '../synchronous/SchemaMigrator.js'
-import { knownMigrations, migrationsTable, newestKnown } from '../synchronous/schemaVersion.js'
+import {
+  isOurs,
+  knownMigrations,
+  legacyHistory,
+  migrationsTable,
+  newestKnown,
+  ownerOf,
+  tableNames,
+} from '../synchronous/schemaVersion.js'
 
 export interface SchemaState {
   /**
@@ -23,22 +31,27 @@ export interface SchemaState {
 
 const hasTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?`
 const newest = `SELECT migration_id AS id, name FROM ${migrationsTable} ORDER BY migration_id DESC LIMIT 1`
-const anyTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1`
 
 export const schemaState = (connection: Connection): SchemaState => {
   const has = (table: string) => connection.first(hasTable, table) !== undefined
   const applied = has(migrationsTable) ? connection.first<{ id: number; name: string }>(newest) : undefined
   if (applied !== undefined) {
+    const name = `${String(applied.id).padStart(3, '0')}_${applied.name}`
+    const isNewer = applied.id > newestKnown.id
     return {
-      kind: applied.id > newestKnown.id ? 'newer' : 'ours',
-      applied: `${String(applied.id).padStart(3, '0')}_${applied.name}`,
+      kind: !isOurs({ id: applied.id, name }) ? 'foreign' : isNewer ? 'newer' : 'ours',
+      applied: name,
       pending: knownMigrations.filter(({ id }) => id > applied.id),
     }
   }
-  const kind =
-    connection.first(anyTable) === undefined ? 'empty' : has('kysely_migration') ? 'legacy' : 'foreign'
-  return { kind, applied: 'none', pending: knownMigrations }
+  const tables = connection.all<{ name: string }>(tableNames).map(({ name }) => name)
+  const hasHistory = has('kysely_migration') && connection.first(legacyHistory) !== undefined
+  return { kind: ownerOf(tables, hasHistory), applied: 'none', pending: knownMigrations }
 }
+
+/** As a sentence names it. */
+export const schemaName = ({ kind, applied }: SchemaState): string =>
+  kind === 'legacy' ? 'schema of the earlier package' : `schema ${applied}`
 
 /** A statement for a file that may be from before `004_offsets`: none of its workspaces has an offset then. */
 export const withOffsetsOf = ({ pending }: SchemaState, sql: string): string =>
@@ -57,7 +70,7 @@ export const objectsOf = (connection: Connection): SchemaObjects =>
 
 /** What the migrations make of an empty database. */
 export const expectedObjects: Effect.Effect<SchemaObjects> = Effect.gen(function* () {
-  const database = new Sqlite(Buffer.from((yield* Migrator.SchemaImage)!))
+  const database = new Sqlite(Buffer.from((yield* Migrator.SchemaImage).image!))
   try {
     return objectsOf(makeConnection(database))
   } finally {

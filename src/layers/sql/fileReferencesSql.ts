@@ -1,12 +1,22 @@
 /**
  * The statements that read what is known about files: pages in the order of keys or hashes, each by an index.
  */
-/** Keys from one on: the next one after a key is the key with a NUL behind it. An adopted one may be empty. */
+/** A record of the same file lives under another spelling of its key. */
+const stillLives = `
+  EXISTS (
+    SELECT 1 FROM file_records AS live INDEXED BY file_records_by_hash
+    WHERE live.workspace_id = f.workspace_id AND live.hash = f.hash AND live.deleted = 0)`
+
+/**
+ * Keys from one on: the next one after a key is the key with a NUL behind it. An adopted one may be empty. Those that name no file
+ * have an empty hash.
+ */
 const files = (deleted: 0 | 1, ofHash: boolean) => `
   SELECT f.pk, s.updated_at, s.data_json
   FROM file_records AS f INDEXED BY ${ofHash ? 'file_records_by_hash' : 'file_records_by_state'}
   CROSS JOIN s_file_meta AS s ON s.workspace_id = f.workspace_id AND s.pk = f.pk
   WHERE f.workspace_id = :workspaceId AND f.deleted = ${deleted} ${ofHash ? 'AND f.hash = :hash' : ''} AND f.pk >= :from
+    AND f.hash <> '' ${deleted === 1 ? `AND NOT ${stillLives}` : ''}
   ORDER BY f.pk LIMIT :wanted`
 
 const references = `

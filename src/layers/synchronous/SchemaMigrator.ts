@@ -1,6 +1,7 @@
 /**
  * Opens the database for the first time, on @effect/sql, and runs the pending migrations in one immediate transaction.
  */
+import { resolve } from 'node:path'
 import * as Reactivity from '@effect/experimental/Reactivity'
 import * as Migrator from '@effect/sql/Migrator'
 import * as SqlClient from '@effect/sql/SqlClient'
@@ -10,30 +11,38 @@ import { SqliteClient } from '@effect/sql-sqlite-node'
 import { Context, Effect, Exit, Layer, Option } from 'effect'
 import { migrations } from '../../../migrations/index.js'
 import { ProviderConfig } from '../../services/ProviderConfig.js'
-import { SchemaError, SchemaMigrator } from '../../services/SchemaMigrator.js'
+import { SchemaError, SchemaMigrator, type SchemaVersion } from '../../services/SchemaMigrator.js'
 import { DatabaseOpenError, type StorageError } from '../../services/StorageError.js'
-import { prepareFile, settledSize } from './databaseFile.js'
-import { beginNote } from './leap.js'
+import { isFilled, prepareFile, settledSize } from './databaseFile.js'
+import { beginNote, hasNote } from './leap.js'
 import {
   all,
+  isOurs,
   knownMigrations,
+  legacyHistory,
   migrationsTable,
   newestApplied,
   newestKnown,
+  ownerOf,
   refuseNewer,
   requiredTables,
+  tableNames,
 } from './schemaVersion.js'
 import { isStorageFault, openError, rootMessage, toStorageError } from './sqliteErrors.js'
 
 /**
- * The migrated database, if it has no file: a database in memory is gone with the connection that made it, so its bytes are
- * handed to the one that serves. Who asks for it can be sure that the schema is there.
+ * What the connection that serves has to know. Who asks for it can be sure that the schema is there.
  *
  * @internal
  */
 export class SchemaImage extends Context.Tag('or3-provider-sqlite/SchemaImage')<
   SchemaImage,
-  Uint8Array | undefined
+  {
+    /** The migrated database, if it has no file: one in memory is gone with the connection that made it. */
+    readonly image: Uint8Array | undefined
+    /** Whether there was no file, or an empty one, so that nothing can have been restored. */
+    readonly isNew: boolean
+  }
 >() {}
 
 /** A full disk and the like are no fault of the migration: the same start may succeed later. */
@@ -71,9 +80,25 @@ const verify = (connection: Connection) =>
 const migrationDefect = (defect: unknown) =>
   defect instanceof Migrator.MigrationError ? Option.some(Effect.fail(defect)) : Option.none()
 
-const runPending = (client: SqlClient.SqlClient, connection: Connection) =>
+/** A file of another program must not get our tables, even where no name is taken. */
+const refuseForeign = (connection: Connection, dbPath: string, applied: SchemaVersion) =>
+  Effect.gen(function* () {
+    const foreign = new DatabaseOpenError({
+      path: dbPath,
+      detail: 'it is no database of this package: check OR3_SQLITE_DB_PATH',
+    })
+    if (applied.id > 0) return isOurs(applied) ? undefined : yield* foreign
+    const tables = (yield* all<{ name: string }>(connection, tableNames)).map(({ name }) => name)
+    const hasHistory =
+      tables.includes('kysely_migration') && (yield* all(connection, legacyHistory)).length > 0
+    if (ownerOf(tables, hasHistory) === 'foreign') return yield* foreign
+  })
+
+const runPending = (client: SqlClient.SqlClient, connection: Connection, dbPath: string) =>
   Effect.gen(function* () {
     const before = yield* refuseNewer(connection)
+    // Only under the lock do ledger and tables belong together: another process may be migrating.
+    yield* refuseForeign(connection, dbPath, before)
     yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationsTable })
     yield* verify(connection)
     return knownMigrations.filter(({ id }) => id > before.id)
@@ -119,6 +144,9 @@ const note = (dbPath: string) =>
 /** Uses SQLite's own busy timeout of five seconds: a start may block the event loop. */
 const migrate = Effect.gen(function* () {
   const { dbPath } = yield* ProviderConfig
+  // In this order: who makes both makes the file first.
+  const hadNote = dbPath !== ':memory:' && hasNote(dbPath)
+  const wasThere = dbPath === ':memory:' || isFilled(dbPath)
   if (dbPath !== ':memory:') {
     yield* Effect.try({
       try: () => prepareFile(dbPath),
@@ -139,17 +167,19 @@ const migrate = Effect.gen(function* () {
           Effect.catchTag('SqlError', (error) => Effect.fail(openError(dbPath)(error))),
         )
         yield* refuseIncomplete(connection, dbPath, size)
+        if (applied.id > 0) yield* refuseForeign(connection, dbPath, applied)
         if (applied.id === newestKnown.id) return yield* Effect.as(verify(connection), [])
         // Adopting a legacy database renames tables that foreign ones refer to. Inside a transaction it has no effect.
         yield* all(connection, 'PRAGMA foreign_keys = OFF')
-        const pending = runPending(client, connection)
+        const pending = runPending(client, connection, dbPath)
         const isNewToUs = applied.id === 0 && dbPath !== ':memory:'
         return yield* immediately(connection, isNewToUs ? Effect.zipLeft(pending, note(dbPath)) : pending)
       }),
     ),
   )
   const image = dbPath === ':memory:' ? yield* client.export : undefined
-  return { image, appliedAtStart }
+  // Another process may have filled it meanwhile.
+  return { image, appliedAtStart, hadNote, isNew: !wasThere && appliedAtStart.length > 0, dbPath }
 }).pipe(
   Effect.scoped,
   Effect.provide(Reactivity.layer),
@@ -157,6 +187,9 @@ const migrate = Effect.gen(function* () {
     error instanceof SqlError ? toStorageError('migration')(error) : error,
   ),
 )
+
+const gone = (path: string) =>
+  `the database file is gone but ${path}-seen tells of one: restore a backup if it was not removed on purpose`
 
 /**
  * Migrates while it is built, in one immediate transaction: it fails with the file as it was. Waits up to five seconds for the
@@ -168,12 +201,14 @@ export const layer: Layer.Layer<
   ProviderConfig
 > = Layer.effectContext(
   Effect.gen(function* () {
-    const { image, appliedAtStart } = yield* migrate
+    const { image, appliedAtStart, hadNote, isNew, dbPath } = yield* migrate
+    if (isNew && hadNote) yield* Effect.logWarning(gone(resolve(dbPath)))
+    if (isNew) yield* Effect.logInfo(`created a new database at ${resolve(dbPath)}`)
     if (appliedAtStart.length > 0) {
       yield* Effect.logInfo(`applied ${appliedAtStart.map(({ name }) => name).join(', ')}`)
     }
     return Context.make(SchemaMigrator, { appliedAtStart, version: newestKnown }).pipe(
-      Context.add(SchemaImage, image),
+      Context.add(SchemaImage, { image, isNew }),
     )
   }),
 )

@@ -17,9 +17,9 @@ import { openError, rootMessage, sqliteCode } from './sqliteErrors.js'
 
 const make = Effect.gen(function* () {
   const settings = yield* ProviderConfig
-  const image = yield* SchemaImage
+  const { image, isNew } = yield* SchemaImage
   const connection = makeConnection(yield* open(settings, image))
-  if (image === undefined) yield* watchExtent(connection, settings.dbPath)
+  if (image === undefined) yield* watchExtent(connection, settings.dbPath, isNew)
   connection.all('PRAGMA busy_timeout = 0')
   return databaseOn(connection)
 })
@@ -33,7 +33,7 @@ const tampered = (workspaces: number) =>
   `another program has trimmed the log of ${workspaces} workspaces: their rows stand for it, and each device pulls them anew`
 
 /** Recognises a restored backup, and from then on notes what the next start needs to recognise one. */
-const watchExtent = (connection: Connection, dbPath: string) =>
+const watchExtent = (connection: Connection, dbPath: string, isNew: boolean) =>
   Effect.gen(function* () {
     const now = yield* epochSeconds
     const { leapt, mended } = yield* Effect.try({
@@ -44,7 +44,8 @@ const watchExtent = (connection: Connection, dbPath: string) =>
       catch: openError(dbPath),
     })
     if (mended > 0) yield* Effect.logWarning(tampered(mended))
-    if (leapt) yield* Effect.logWarning(restored)
+    // Of a file that is gone the migrator has told.
+    if (leapt && !isNew) yield* Effect.logWarning(restored)
     let last: string | undefined
     /** A disk that refuses must not stop a server; the next start then may take its database for an older one. */
     const note = () => {

@@ -56,6 +56,9 @@ export const settledSize = (path: string): number => {
   return existsSync(path) && !hasJournal ? statSync(path).size : 0
 }
 
+/** Whether there is more than a name: SQLite makes an empty file as soon as a process looks. */
+export const isFilled = (path: string): boolean => existsSync(path) && statSync(path).size > 0
+
 const isFolder = (path: string) => {
   try {
     return statSync(path).isDirectory()

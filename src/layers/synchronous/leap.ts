@@ -91,6 +91,9 @@ export const noteExtent = (connection: Connection, dbPath: string, last?: string
   return note
 }
 
+/** Whether there is a note that tells of anything. */
+export const hasNote = (dbPath: string): boolean => (lastSeen(dbPath)?.total ?? 0) > 0
+
 /** Notes that nothing was seen yet, unless there is a note; gives what takes that back. */
 export const beginNote = (dbPath: string): (() => void) => {
   const file = noteOf(dbPath)

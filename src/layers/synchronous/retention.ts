@@ -7,7 +7,7 @@
 import { Effect, Either } from 'effect'
 import { checkCursor, checkRetention } from '../../services/requests.js'
 import type { StorageError } from '../../services/StorageError.js'
-import type { SyncedTable } from '../../services/SyncDomain.js'
+import type { Operation, SyncedTable } from '../../services/SyncDomain.js'
 import { DeviceForbidden } from '../../services/SyncErrors.js'
 import type {
   ChangeLogReport,
@@ -19,13 +19,16 @@ import type {
 import type { Connection } from './connection.js'
 import { contentHash } from '../sql/contentHash.js'
 import type { Database } from './Database.js'
-import { contentOf, logEntryColumns, type LogEntryRow } from '../sql/logEntry.js'
+import { logEntryColumns } from '../sql/logEntry.js'
 import { positionOf } from './position.js'
 import { perTable } from './pushSql.js'
 import { epochSeconds, letOthersGo } from '../time.js'
 
 /** Log entries or tombstones in one collecting transaction; each costs a second row, so that it writes 1,000 at most. */
 export const stepSize = 500
+
+/** Characters of payload at which a step ends too: each entry's is read and hashed, and other processes wait meanwhile. */
+const stepBytes = 1024 * 1024
 
 /**
  * Every deletion names its index: with statistics from a time when a table was small, SQLite would rather read all of it, in
@@ -49,7 +52,7 @@ export const retentionSql = {
   slowest: `
     SELECT min(last_seen_version) AS version FROM device_cursors INDEXED BY sqlite_autoindex_device_cursors_1 WHERE workspace_id = ?`,
 
-  /** The front of the log; the step ends at the first entry that has to stay. */
+  /** The front of the log, which is read no further than the step goes. */
   frontOfLog: `
     SELECT ${logEntryColumns}, op_id, created_at
     FROM change_log WHERE workspace_id = ? AND server_version < ? ORDER BY server_version LIMIT ${stepSize}`,
@@ -135,33 +138,54 @@ const stepwise = <E>(step: Effect.Effect<{ readonly removed: number; readonly do
   return loop(0)
 }
 
-interface AgedRow extends LogEntryRow {
-  readonly op_id: string
-  readonly created_at: number
-}
-
-/** What `trimmed_ops` keeps of an entry. */
-const remembered = (now: number) => (row: AgedRow) => [
-  row.op_id,
-  row.server_version,
-  contentHash(contentOf(row.op_id, row)).toString('hex'),
-  now,
+/** Columns of `frontOfLog`. */
+type AgedRow = readonly [
+  serverVersion: number,
+  tableName: SyncedTable,
+  pk: string,
+  op: Operation,
+  payloadJson: string | null,
+  clock: number,
+  hlc: string,
+  deviceId: string,
+  opId: string,
+  createdAt: number,
 ]
 
+/** What `trimmed_ops` keeps of an entry. */
+const remembered = (row: AgedRow, now: number) => {
+  const [version, tableName, pk, operation, payloadJson, clock, hlc, deviceId, opId] = row
+  const content = { tableName, operation, pk, payloadJson, clock, hlc, deviceId }
+  return [opId, version, contentHash(content).toString('hex'), now]
+}
+
+/** What a step takes from the front of the log, and whether there is no more to take behind it. */
+const oldFront = ({ connection, workspaceId, cutoff, now }: Step, slowest: number) => {
+  const ops: Array<ReturnType<typeof remembered>> = []
+  let last = 0
+  let bytes = 0
+  for (const row of connection.each<AgedRow>(retentionSql.frontOfLog, workspaceId, slowest)) {
+    const [version, , , , payloadJson, , , , , createdAt] = row
+    if (createdAt >= cutoff) return { ops, last, done: true }
+    ops.push(remembered(row, now))
+    last = version
+    bytes += payloadJson?.length ?? 0
+    if (bytes >= stepBytes) return { ops, last, done: false }
+  }
+  return { ops, last, done: ops.length < stepSize }
+}
+
 const trimStep = (step: Step) => {
-  const { connection, workspaceId, cutoff } = step
+  const { connection, workspaceId } = step
   const slowest = slowestCursor(step)
   if (slowest === null) return { removed: 0, done: true }
-  const front = connection.all<AgedRow>(retentionSql.frontOfLog, workspaceId, slowest)
-  const young = front.findIndex((row) => row.created_at >= cutoff)
-  const old = young === -1 ? front : front.slice(0, young)
-  const last = old.at(-1)
-  if (last === undefined) return { removed: 0, done: true }
-  connection.run(retentionSql.rememberOps, workspaceId, JSON.stringify(old.map(remembered(step.now))))
+  const { ops, last, done } = oldFront(step, slowest)
+  if (ops.length === 0) return { removed: 0, done }
+  connection.run(retentionSql.rememberOps, workspaceId, JSON.stringify(ops))
   // In this order: nothing above the floor can be deleted, see migration 004.
-  connection.run(retentionSql.raiseFloor, last.server_version, workspaceId)
-  connection.run(retentionSql.trimLog, workspaceId, last.server_version)
-  return { removed: old.length, done: old.length < stepSize }
+  connection.run(retentionSql.raiseFloor, last, workspaceId)
+  connection.run(retentionSql.trimLog, workspaceId, last)
+  return { removed: ops.length, done }
 }
 
 const forgetStep = ({ connection, workspaceId, cutoff }: Step) => {

@@ -58,6 +58,29 @@ export const refuseNewer = (connection: Connection): Effect.Effect<SchemaVersion
     ),
   )
 
+/** Names of tables and views, without SQLite's own. */
+export const tableNames = `SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'`
+
+/** What the earlier package's migrator wrote with its first migration; read only where there is the table `kysely_migration`. */
+export const legacyHistory = `SELECT 1 FROM kysely_migration WHERE name = '001_init'`
+
+/** Tables that every release of the earlier package had, by names that are hardly anybody else's. */
+const legacyMarks = ['auth_accounts', 'workspace_members', 'server_version_counter', 'change_log']
+const ledgers = new Set(['kysely_migration', 'kysely_migration_lock', migrationsTable])
+
+/** Whose a file is that our migrations have not run on, from the names of its tables. `hasHistory`: see `legacyHistory`. */
+export const ownerOf = (
+  tables: ReadonlyArray<string>,
+  hasHistory: boolean,
+): 'legacy' | 'empty' | 'foreign' => {
+  if (tables.every((table) => ledgers.has(table))) return 'empty'
+  return hasHistory && tables.some((table) => legacyMarks.includes(table)) ? 'legacy' : 'foreign'
+}
+
+/** Whether a migration that was applied is one of ours, as far as this release can tell: other programs use the same library. */
+export const isOurs = ({ id, name }: SchemaVersion): boolean =>
+  id > newestKnown.id || knownMigrations.some((known) => known.id === id && known.name === name)
+
 /** Every table of ours but the migrator's. */
 export const requiredTables: ReadonlyArray<string> = [
   'users',

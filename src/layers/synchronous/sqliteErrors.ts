@@ -64,7 +64,24 @@ export const toStorageError =
   (cause: unknown): StorageError =>
     new StorageError({ operation, reason: storageReason(cause), cause })
 
+/** What loading the driver's addon fails with: none was built, or one for another Node or another system. */
+const isDriverMissing = (cause: unknown) => {
+  for (const { code, message } of links(cause)) {
+    if (code === 'ERR_DLOPEN_FAILED') return true
+    if (
+      /^Could not locate the bindings file|compiled against a different Node\.js version/.test(
+        String(message),
+      )
+    )
+      return true
+  }
+  return false
+}
+
 const openDetail = (cause: unknown): string => {
+  if (isDriverMissing(cause)) {
+    return `the SQLite driver better-sqlite3 is not built for this Node (${process.version}): allow its install script and run \`npm rebuild better-sqlite3\``
+  }
   const code = sqliteCode(cause)
   if (code === 'SQLITE_NOTADB') {
     return 'the file is not an SQLite database; set OR3_SQLITE_DB_PATH to another path'
