@@ -3,6 +3,7 @@
  * is counted is kept at hand: the bytes of live files as one number, the intents in the order of their expiry.
  */
 import { Either } from 'effect'
+import type { CheckedReserve } from '../../services/fileRequests.js'
 import {
   fitting,
   type IntendedFile,
@@ -15,16 +16,9 @@ import type { QuotaExceeded, UploadIntentConflict } from '../../services/UploadI
 import { type Batch, firstOf, type Row } from './batch.js'
 import { uploadIntentsSql } from './uploadIntentsSql.js'
 
-export interface IntentKey {
+interface IntentKey {
   readonly workspaceId: string
   readonly intentId: string
-}
-
-/** All times in epoch seconds. */
-export interface Reservation extends IntentKey {
-  readonly file: IntendedFile
-  readonly expiresAt: number
-  readonly quotaBytes: number | undefined
 }
 
 const intentIn = (row: Row | undefined): StoredIntent | undefined =>
@@ -38,8 +32,9 @@ const refusal = <A, E>(either: Either.Either<A, E>): Either.Either<never, E> => 
   throw new Error('a statement refused what the rules allow')
 }
 
+/** `now` in epoch seconds. */
 export const reserve = (
-  { workspaceId, intentId, file, expiresAt, quotaBytes }: Reservation,
+  { workspaceId, intentId, file, expiresAt, quotaBytes }: CheckedReserve,
   now: number,
 ): Batch<void, UploadIntentConflict | QuotaExceeded> => {
   const { hash, mimeType, sizeBytes } = file
