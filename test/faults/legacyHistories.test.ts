@@ -16,6 +16,12 @@ import { temporaryFolder } from '../support/temporaryFolder.js'
 const { folder, remove } = temporaryFolder()
 afterAll(remove)
 
+/** Keys as the earlier package stored them; two that read alike end in half an emoji. */
+const keys = ['a', 'b', 'c', 'd', 'e\ud83d', 'e\ud83c']
+
+/** A key as everybody reads it. */
+const readAs = (pk: string) => pk.replace(/\p{Surrogate}/gu, '\ufffd\ufffd\ufffd')
+
 const device = fc.nat(2)
 
 const event = fc.oneof(
@@ -24,7 +30,7 @@ const event = fc.oneof(
     arbitrary: fc.record({
       type: fc.constant('push' as const),
       table: fc.constantFrom('messages', 'threads'),
-      pk: fc.constantFrom('a', 'b', 'c', 'd'),
+      pk: fc.constantFrom(...keys),
       op: fc.constantFrom('put' as const, 'put' as const, 'delete' as const),
       clock: fc.nat(3),
       backwards: fc.boolean(),
@@ -116,26 +122,31 @@ class History {
     legacy.counter(this.counter)
   }
 
-  /** The live records after all that was pushed. */
+  /** The live records after all that was pushed, each with its key as it is read. */
   expected() {
     const winners = new Map<string, Entry>()
     for (const entry of this.pushed) {
       const known = winners.get(key(entry))
       if (known === undefined || wins(entry, known)) winners.set(key(entry), entry)
     }
-    return Object.fromEntries(
-      [...winners]
-        .filter(([, { op }]) => op === 'put')
-        .map(([name, { payload }]): [string, unknown] => [name, payload])
-        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    return inOrder(
+      [...winners].filter(([, { op }]) => op === 'put').map(([name, { payload }]) => [readAs(name), payload]),
     )
   }
 }
 
+/** Each on a line of its own: keys that read alike stay two records. */
+const inOrder = (records: ReadonlyArray<readonly [key: string, payload: unknown]>) =>
+  records.map((record) => JSON.stringify(record)).sort()
+
+/** With keys as they were read before the adoption gave some a name of their own. */
+const asBefore = (records: Readonly<Record<string, unknown>>) =>
+  inOrder(Object.entries(records).map(([name, payload]) => [name.replace(/~[0-9a-f]{16}$/, ''), payload]))
+
 const changeOf = ({ version, table, pk, op, payload, clock, hlc, id }: Entry) => ({
   serverVersion: version,
   tableName: table as 'messages',
-  pk,
+  pk: readAs(pk),
   op,
   payload,
   stamp: { clock, hlc, opId: id, deviceId: 'd' },
@@ -158,14 +169,14 @@ describe.each([3, 17] as const)('random histories in version %i', (shape) => {
             )
             await opened(path, async (subject) => {
               expect(brokenRules(path)).toEqual({})
-              const expected = history.expected()
-              expect(await liveOnServer(subject)).toEqual(expected)
+              const live = await liveOnServer(subject)
+              expect(asBefore(live)).toEqual(history.expected())
               for (const each of [...history.devices, new Device('fresh')]) {
                 await each.pullAll(subject, limit)
-                expect(each.live()).toEqual(expected)
+                expect(each.live()).toEqual(live)
               }
               // Whatever is left of the log is recognised.
-              const left = history.log.slice(0, 20)
+              const left = history.log.filter(({ pk }) => pk.isWellFormed()).slice(0, 20)
               const { verdicts } = await subject.push({
                 ...scope(),
                 ops: left.map((entry) => ({
