@@ -41,9 +41,14 @@ const gap = String.raw`(?:\s|/\*(?:[^*]|\*(?!/))*\*/|//[^\n]*\n)*`
 /** An export of all that another module exports. */
 const passedOn = new RegExp(String.raw`\bexport${gap}\*${gap}from${gap}["']([^"']+)`, 'g')
 
-/** An export, but of a type or as the default, and behind it the name, but one that is given another name. */
-const mentioned = (name: string) =>
-  new RegExp(String.raw`\bexports?\b(?!\s+(?:type|default)\b)[^]*\b${name}\b(?!\s+as\b)`)
+/** An export, but of a type or as the default. */
+const exporting = /\bexports?\b(?!\s+(?:type|default)\b)/
+
+/** Whether the name stands behind an export, and is not one that is given another name. */
+const mentions = (code: string, name: string) => {
+  const first = code.search(exporting)
+  return first !== -1 && new RegExp(String.raw`\b${name}\b(?!\s+as\b)`).test(code.slice(first))
+}
 
 /**
  * Whether a module may export the name. It may where that cannot be told without reading the module as a compiler does, and when
@@ -53,7 +58,7 @@ const mayExport = (file: string, name: string, seen: Set<string> = new Set()): b
   if (seen.has(file)) return false
   seen.add(file)
   const code = readFileSync(file, 'utf8')
-  if (mentioned(name).test(code)) return true
+  if (mentions(code, name)) return true
   return [...code.matchAll(passedOn)].some(([, specifier]) => {
     if (!/^\.\.?(\/|$)/.test(specifier!)) return true
     const next = imported(file, specifier!)

@@ -20,14 +20,12 @@ export interface Selection {
 }
 
 /**
- * One rule for all generations of the host. Without auth nothing is selected. The host asks for the provider of sync that the public
- * part names, in February, or the private one, later: ours is there when either names it, or neither names any. What a host does not
- * ask for harms nothing.
+ * One rule for all generations of the host. Without auth nothing is selected. The provider of sync is the one that the public part
+ * names, as in February; else the one of the private part; else ours, as nobody else was named.
  */
 export const selectionOf = (config: HostConfig, id: string): Selection => {
   if (config.auth?.enabled !== true) return { store: false, gateway: false }
-  const named = [config.public?.sync?.provider, config.sync?.provider]
-  const sync = named.includes(id) || named.every((name) => (name ?? undefined) === undefined)
+  const sync = (config.public?.sync?.provider ?? config.sync?.provider ?? id) === id
   const jobs = config.backgroundJobs?.enabled === true && config.backgroundJobs.storageProvider === id
   return { store: sync || jobs, gateway: sync && config.sync?.enabled !== false }
 }

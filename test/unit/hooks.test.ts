@@ -42,7 +42,9 @@ afterEach(async () => {
 
 /** What was logged of hooks. */
 const warnings = () =>
-  vi.mocked(console.error).mock.calls.flatMap(([line]) => (/hook/.test(String(line)) ? [String(line)] : []))
+  vi
+    .mocked(console.error)
+    .mock.calls.flatMap(([line]) => (/host's hook/.test(String(line)) ? [String(line)] : []))
 
 const ada: HostEvent = {
   context: {

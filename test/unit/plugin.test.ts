@@ -50,18 +50,7 @@ describe('the plugin does nothing', () => {
     ['auth is off', { ...selected, auth: { enabled: false } }],
     ['auth is not configured', {}],
     ['auth has no flag', { ...selected, auth: {} }],
-    [
-      'another sync provider is selected',
-      {
-        ...selected,
-        sync: { enabled: true, provider: 'convex' },
-        public: { sync: { provider: 'convex' } },
-      },
-    ],
-    [
-      'another sync provider is selected in the public part',
-      { auth: { enabled: true }, sync: { enabled: true }, public: { sync: { provider: 'convex' } } },
-    ],
+    ['another sync provider is selected', { ...selected, public: { sync: { provider: 'convex' } } }],
     [
       'another sync provider is selected in the private part',
       { ...selected, sync: { enabled: true, provider: 'convex' } },
@@ -97,11 +86,7 @@ describe('the plugin registers', () => {
     ['selected by the public part', { ...selected, public: { sync: { provider: 'sqlite' } } }],
     ['selected by the private part', selected],
     [
-      'the private part names it, as later hosts read it',
-      { ...selected, public: { sync: { provider: 'convex' } } },
-    ],
-    [
-      'the public part names it, as February hosts read it',
+      'the public part decides',
       { ...selected, sync: { provider: 'convex' }, public: { sync: { provider: 'sqlite' } } },
     ],
     ['no provider is named', { auth: { enabled: true } }],
