@@ -104,4 +104,21 @@ describe('on a database that commits whatever comes of it', () => {
     for (const id of ['w1', 'w2']) run(workspaces.chooseDefault('u', fresh(id)))
     expect([count('workspaces'), count('workspace_members')]).toEqual([1, 1])
   })
+
+  // Found by TEST_SEED=787491726 of files.test.ts.
+  it('a reservation that is refused forgets no other', () => {
+    const file = { hash: 'h', mimeType: 'm', sizeBytes: 0 }
+    const reserve = (now: number) =>
+      run(
+        intents.reserve(
+          { workspaceId: 'w', userId: undefined, intentId: 'i', file, expiresAt: now + 5, quotaBytes: 1 },
+          now,
+        ),
+      )
+    const day = 86_400
+    expect(reserve(0)).toEqual(Either.void)
+    expect(run(intents.consume({ workspaceId: 'w', intentId: 'i' }, file, 's', 1))).toEqual(Either.void)
+    expect(reserve(day + 6)).toMatchObject({ _tag: 'Left' })
+    expect(count('upload_reservations')).toBe(1)
+  })
 })

@@ -49,10 +49,10 @@ export const uploadIntentsSql = {
       AND (:hash IS NULL OR ${isSameFile})
     RETURNING id`),
 
-  /** More than come in at a time. */
+  /** Where one was reserved; more than come in at a time. */
   forgetOld: statement(`
     DELETE FROM upload_reservations INDEXED BY sqlite_autoindex_upload_reservations_1
-    WHERE workspace_id = :workspaceId AND id IN (
+    WHERE workspace_id = :workspaceId AND changes() > 0 AND id IN (
       SELECT id FROM upload_reservations INDEXED BY upload_reservations_by_expiry
       WHERE workspace_id = :workspaceId AND expires_at < :now - ${rememberSeconds} LIMIT 100)`),
 }
