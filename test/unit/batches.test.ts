@@ -44,6 +44,8 @@ describe('the reading', () => {
   })
 })
 
+type Member = workspaces.Membership
+
 describe('on a database that commits whatever comes of it', () => {
   const { folder, remove } = temporaryFolder()
   afterAll(remove)
@@ -80,6 +82,12 @@ describe('on a database that commits whatever comes of it', () => {
   const identity = { provider: 'p', providerUserId: 'ada' }
   const fresh = (freshId: string) => ({ freshId, now: 7 })
 
+  const twoWorkspaces = () => {
+    for (const id of ['w1', 'w2']) {
+      run(workspaces.createWorkspace('u', { name: id, description: null }, fresh(id)))
+    }
+  }
+
   it('a user who is there already is not added again', () => {
     for (const [email, id] of [
       ['a@b.c', 'u1'],
@@ -103,6 +111,56 @@ describe('on a database that commits whatever comes of it', () => {
     run(workspaces.saveUser(identity, { email: null, displayName: null }, fresh('u')))
     for (const id of ['w1', 'w2']) run(workspaces.chooseDefault('u', fresh(id)))
     expect([count('workspaces'), count('workspace_members')]).toEqual([1, 1])
+  })
+
+  it('an active workspace that somebody chose meanwhile stays', () => {
+    run(workspaces.saveUser(identity, { email: null, displayName: null }, fresh('u')))
+    twoWorkspaces()
+    expect(run(workspaces.setActive({ userId: 'u', workspaceId: 'w2' }))).toEqual(Either.void)
+    const chosen = run(workspaces.chooseDefault('u', fresh('w3')))
+    expect(chosen).toEqual(Either.right({ workspaceId: 'w2', workspaceName: 'w2' }))
+  })
+
+  it('in a workspace that is gone no role changes, and nobody goes', () => {
+    for (const id of ['u', 'v']) {
+      run(
+        workspaces.saveUser(
+          { ...identity, providerUserId: id },
+          { email: null, displayName: null },
+          fresh(id),
+        ),
+      )
+    }
+    const [owner, member] = ['u', 'v'].map((userId) => ({ userId, workspaceId: 'w' })) as [Member, Member]
+    run(workspaces.createWorkspace('u', { name: 'n', description: null }, fresh('w')))
+    run(memberships.addMember(member, 'editor', 7))
+    run(workspaces.removeWorkspace(owner, 8))
+    for (const batch of [memberships.setRole(member, 'viewer'), memberships.removeMember(member)]) {
+      expect(run<void, unknown>(batch)).toMatchObject({ left: { _tag: 'WorkspaceNotFound' } })
+    }
+    const role = database.prepare('SELECT role FROM workspace_members WHERE user_id = ?').pluck()
+    expect(role.get('v')).toBe('editor')
+  })
+
+  it('a last owner who stays keeps the workspace active', () => {
+    run(workspaces.saveUser(identity, { email: null, displayName: null }, fresh('u')))
+    twoWorkspaces()
+    const membership = { userId: 'u', workspaceId: 'w2' }
+    run(workspaces.setActive(membership))
+    expect(run(memberships.removeMember(membership))).toMatchObject({ left: { _tag: 'LastOwner' } })
+    expect(run(workspaces.findDefault('u'))).toMatchObject({ right: { workspaceId: 'w2' } })
+  })
+
+  it('a larger intent for a file takes only what it adds', () => {
+    const reserve = (intentId: string, hash: string, sizeBytes: number) => {
+      const file = { hash, mimeType: 'm', sizeBytes }
+      const intent = { workspaceId: 'w', userId: undefined, intentId, file, expiresAt: 20, quotaBytes: 100 }
+      return run(intents.reserve(intent, 10))
+    }
+    expect(reserve('other', 'o', 30)).toEqual(Either.void)
+    expect(reserve('small', 'h', 40)).toEqual(Either.void)
+    expect(reserve('too large', 'h', 71)).toMatchObject({ left: { _tag: 'QuotaExceeded' } })
+    expect(reserve('large', 'h', 70)).toEqual(Either.void)
   })
 
   // Found by TEST_SEED=787491726 of files.test.ts.

@@ -25,13 +25,12 @@ const isSameFile = `hash = :hash AND mime_type = :mimeType AND size_bytes = :siz
 const own = `FROM upload_reservations WHERE workspace_id = :workspaceId AND id = :intentId`
 
 export const uploadIntentsSql = {
-  /** Where the id is free, or held for the same file; a file that takes more room must fit. */
+  /** Where the id is free, or held for the same file; a file that takes more room than it holds must fit. */
   reserve: statement(`
     INSERT INTO upload_reservations (workspace_id, id, hash, mime_type, size_bytes, expires_at, created_at)
     SELECT :workspaceId, :intentId, :hash, :mimeType, :sizeBytes, :expiresAt, :now
     WHERE NOT EXISTS (SELECT 1 ${own} AND NOT (settled_at IS NULL AND ${isSameFile}))
       AND (:quotaBytes IS NULL
-        OR EXISTS (SELECT 1 ${own} AND expires_at > :now)
         OR EXISTS (SELECT 1 FROM (${room}) AS room WHERE isStored OR heldBytes >= :sizeBytes
           OR usedBytes + reservedBytes + :sizeBytes - heldBytes <= :quotaBytes))
     ON CONFLICT (workspace_id, id) DO UPDATE SET expires_at = max(expires_at, excluded.expires_at) RETURNING id`),

@@ -39,9 +39,10 @@ export const workspaceSql = {
   insertUser: statement(`
     INSERT INTO users (id, email, display_name, created_at)
     SELECT :freshId, :email, :displayName, :now WHERE NOT EXISTS (SELECT 1 ${account})`),
+  /** For a user who was inserted. */
   insertAccount: statement(`
     INSERT INTO auth_accounts (provider, provider_user_id, user_id, created_at)
-    SELECT :provider, :providerUserId, id, :now FROM users WHERE id = :freshId AND NOT EXISTS (SELECT 1 ${account})`),
+    SELECT :provider, :providerUserId, id, :now FROM users WHERE id = :freshId`),
   /** What was not said stays. */
   updateProfile: statement(`
     UPDATE users SET email = iif(:saysEmail, :email, email), display_name = iif(:saysName, :displayName, display_name)
