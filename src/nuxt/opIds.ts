@@ -47,4 +47,4 @@ export const servedRevision = (
   { tableName, pk }: { readonly tableName: string; readonly pk: string },
   revision: Revision,
 ): Revision =>
-  isUuid(revision.opId) ? revision : { ...revision, opId: servedOpId(workspaceId, tableName, pk, revision) }
+  isUuid(revision.opId) ? revision : { ...revision, opId: madeOpId(workspaceId, tableName, pk, revision) }

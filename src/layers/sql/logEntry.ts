@@ -15,6 +15,19 @@ export interface LogEntryRow {
   readonly device_id: string
 }
 
+/** The same, and the op id, as an array. */
+export type LogEntryTuple = readonly [
+  serverVersion: number,
+  tableName: SyncedTable,
+  pk: string,
+  op: Operation,
+  payloadJson: string | null,
+  clock: number,
+  hlc: string,
+  deviceId: string,
+  opId: string,
+]
+
 /** Columns of `LogEntryRow`. */
 export const logEntryColumns = 'server_version, table_name, pk, op, payload_json, clock, hlc, device_id'
 

@@ -5,6 +5,7 @@
 import { Either } from 'effect'
 import { AlreadyMember, LastOwner, type Member, MemberNotFound } from '../../services/Memberships.js'
 import { type Role, UserNotFound, WorkspaceNotFound } from '../../services/WorkspaceStore.js'
+import { profileOf } from '../../services/workspaceRules.js'
 import { type Batch, firstOf, type Results, type Row } from './batch.js'
 import type { Membership } from './workspaceBatches.js'
 import { workspaceSql } from './workspaceSql.js'
@@ -67,11 +68,9 @@ export const removeMember = (membership: Membership): Batch<void, Refusal> => ({
 })
 
 const toMember = (row: Row): Member => ({
-  userId: row.user_id,
+  ...profileOf(row.user_id, row.email, row.display_name),
   role: row.role,
   memberSince: row.created_at,
-  ...(row.email === null ? {} : { email: row.email }),
-  ...(row.display_name === null ? {} : { displayName: row.display_name }),
 })
 
 export const listMembers = (workspaceId: string): Batch<ReadonlyArray<Member>, WorkspaceNotFound> => ({

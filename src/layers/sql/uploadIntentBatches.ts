@@ -56,30 +56,25 @@ export const reserve = (
   }
 }
 
-export const consume = (
+/** Ends an active intent: of just this file if one is given, which is stored then. */
+const settle = (
   { workspaceId, intentId }: IntentKey,
-  file: IntendedFile,
-  storageId: string,
   now: number,
+  stored?: { readonly file: IntendedFile; readonly storageId: string },
 ): Batch<void, UploadIntentConflict> => {
-  const { hash, mimeType, sizeBytes } = file
+  const { hash, mimeType, sizeBytes } = stored?.file ?? { hash: null, mimeType: null, sizeBytes: null }
+  const storageId = stored?.storageId ?? null
   const params = { workspaceId, intentId, hash, mimeType, sizeBytes, storageId, now }
   return {
     statements: [uploadIntentsSql.settle(params), uploadIntentsSql.intent(params)],
     read: (results) =>
       firstOf(results, 0) === undefined
-        ? refusal(settleable(intentIn(firstOf(results, 1)), now, file))
+        ? refusal(settleable(intentIn(firstOf(results, 1)), now, stored?.file))
         : Either.void,
   }
 }
 
-export const cancel = (key: IntentKey, now: number): Batch<void, UploadIntentConflict> => {
-  const params = { ...key, hash: null, mimeType: null, sizeBytes: null, storageId: null, now }
-  return {
-    statements: [uploadIntentsSql.settle(params), uploadIntentsSql.intent(params)],
-    read: (results) =>
-      firstOf(results, 0) === undefined
-        ? refusal(settleable(intentIn(firstOf(results, 1)), now))
-        : Either.void,
-  }
-}
+export const consume = (key: IntentKey, file: IntendedFile, storageId: string, now: number) =>
+  settle(key, now, { file, storageId })
+
+export const cancel = (key: IntentKey, now: number) => settle(key, now)

@@ -7,12 +7,12 @@
 import { Effect, Either } from 'effect'
 import { isFromBeforeRestore, shownClock } from '../../services/epochs.js'
 import { checkPull, fitsPage } from '../../services/requests.js'
-import { type Operation, type SyncChange, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
+import { type SyncChange, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import type { GatewayError, PullPage, PullRequest } from '../../services/SyncGateway.js'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { leap } from './leap.js'
-import { logEntryColumns } from '../sql/logEntry.js'
+import { logEntryColumns, type LogEntryTuple } from '../sql/logEntry.js'
 import { parsePayload } from './payload.js'
 import type { LimitedWarning } from '../logLimit.js'
 import type { News } from '../news.js'
@@ -53,19 +53,7 @@ export const pullSql = {
     ]),
 }
 
-type PageRow = readonly [
-  serverVersion: number,
-  tableName: SyncedTable,
-  pk: string,
-  op: Operation,
-  payloadJson: string | null,
-  clock: number,
-  hlc: string,
-  deviceId: string,
-  opId: string,
-]
-
-const toChange = (row: PageRow, { versionOffset, clockOffset }: Position): SyncChange => {
+const toChange = (row: LogEntryTuple, { versionOffset, clockOffset }: Position): SyncChange => {
   const [version, tableName, pk, op, payloadJson, clock, hlc, deviceId, opId] = row
   const serverVersion = version + versionOffset
   const stamp = { deviceId, opId, hlc, clock: shownClock(clock, clockOffset) }
@@ -83,7 +71,7 @@ const readPage = (checked: CheckedPull, connection: Connection): PullPage => {
   const { version, versionOffset } = position
   // As they are stored; a cursor from before a leap is below all there is.
   const [after, floor] = [cursor - versionOffset, position.floor - versionOffset]
-  const rows = connection.each<PageRow>(pullSql.page(tables, after < floor), {
+  const rows = connection.each<LogEntryTuple>(pullSql.page(tables, after < floor), {
     workspaceId,
     cursor: after,
     floor,

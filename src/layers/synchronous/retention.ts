@@ -7,7 +7,7 @@
 import { Effect, Either } from 'effect'
 import { checkCursor, checkRetention } from '../../services/requests.js'
 import type { StorageError } from '../../services/StorageError.js'
-import type { Operation, SyncedTable } from '../../services/SyncDomain.js'
+import type { SyncedTable } from '../../services/SyncDomain.js'
 import { DeviceForbidden } from '../../services/SyncErrors.js'
 import type {
   ChangeLogReport,
@@ -19,7 +19,7 @@ import type {
 import type { Connection } from './connection.js'
 import { contentHash } from '../sql/contentHash.js'
 import type { Database } from './Database.js'
-import { logEntryColumns } from '../sql/logEntry.js'
+import { logEntryColumns, type LogEntryTuple } from '../sql/logEntry.js'
 import { positionOf } from './position.js'
 import { perTable } from './pushSql.js'
 import { epochSeconds, letOthersGo } from '../time.js'
@@ -139,18 +139,7 @@ const stepwise = <E>(step: Effect.Effect<{ readonly removed: number; readonly do
 }
 
 /** Columns of `frontOfLog`. */
-type AgedRow = readonly [
-  serverVersion: number,
-  tableName: SyncedTable,
-  pk: string,
-  op: Operation,
-  payloadJson: string | null,
-  clock: number,
-  hlc: string,
-  deviceId: string,
-  opId: string,
-  createdAt: number,
-]
+type AgedRow = readonly [...LogEntryTuple, createdAt: number]
 
 /** What `trimmed_ops` keeps of an entry. */
 const remembered = (row: AgedRow, now: number) => {
