@@ -5,6 +5,7 @@
  * Every run is compared with the memory layer, called in all the orders that are possible until one explains what was seen.
  */
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { Effect } from 'effect'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { StoreState } from '../../src/layers/memory/StoreState.js'
@@ -63,7 +64,9 @@ const explains = (
     })
 }
 
-const equal = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+/** As JSON: what is undefined is not there. */
+const equal = (a: unknown, b: unknown): boolean => isDeepStrictEqual(asJson(a), asJson(b))
+const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
 /** What happened before the callers came. */
 const opening: ReadonlyArray<Step> = [
