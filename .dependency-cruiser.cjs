@@ -11,14 +11,14 @@ module.exports = {
     },
     {
       name: 'layers-know-no-host',
-      comment: 'Layers import services, migrations, Effect packages, the SQLite driver and Node.',
+      comment: 'Layers import services, migrations, Effect packages, the drivers of the engines and Node.',
       severity: 'error',
       from: { path: '^src/layers/' },
       to: {
         pathNot: [
           '^src/(layers|services)/',
           '^migrations/',
-          '^node_modules/(effect|@effect|better-sqlite3)/',
+          '^node_modules/(effect|@effect|better-sqlite3|@libsql)/',
           '^node:',
         ],
         dependencyTypesNot: ['core'],
@@ -29,14 +29,31 @@ module.exports = {
       comment: 'What the SQL layers are held to is not made of them.',
       severity: 'error',
       from: { path: '^src/layers/memory/' },
-      to: { path: '^src/layers/(sql|synchronous|operating)/' },
+      to: { path: '^src/layers/(sql|synchronous|batch|operating)/' },
     },
     {
       name: 'sql-knows-no-engine',
       comment: 'Statements and their reading are the same on every engine.',
       severity: 'error',
       from: { path: '^src/layers/sql/' },
-      to: { path: ['^src/layers/(synchronous|operating)/', '^node_modules/better-sqlite3/'] },
+      to: { path: ['^src/layers/(synchronous|batch|operating)/', '^node_modules/better-sqlite3/'] },
+    },
+    {
+      name: 'batches-need-no-driver',
+      comment: "A Worker's bundle must not get an engine of the process.",
+      severity: 'error',
+      from: { path: '^src/layers/batch/' },
+      to: {
+        path: ['^src/layers/(synchronous|operating)/', '^node_modules/better-sqlite3/'],
+        reachable: true,
+      },
+    },
+    {
+      name: 'synchronous-needs-no-batch-layers',
+      comment: 'What both need stands in sql/.',
+      severity: 'error',
+      from: { path: '^src/layers/synchronous/' },
+      to: { path: '^src/layers/batch/' },
     },
     {
       name: 'engines-serve-without-the-command',
@@ -86,7 +103,7 @@ module.exports = {
       name: 'no-undeclared-packages',
       severity: 'error',
       from: { path: '^(src|migrations)/' },
-      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
     },
     {
       name: 'published-code-uses-published-dependencies',

@@ -8,12 +8,13 @@ import { DateTime, Effect } from 'effect'
 import { type Checked, checkCopy, companions, copyOnline, publish } from '../layers/operating/backup.js'
 import { createPrivate, resemble } from '../layers/operating/files.js'
 import { holdersOf, holdersText } from '../layers/operating/holders.js'
-import { rootMessage } from '../layers/synchronous/sqliteErrors.js'
+import { rootMessage } from '../layers/causes.js'
 import { schemaName } from '../layers/operating/schemaState.js'
 import { restoreBackup } from '../layers/operating/restore.js'
 import { failed, usage } from './failure.js'
+import { reading } from './fileTarget.js'
 import { bytesText, countText, remark, say, withProgress } from './output.js'
-import { existing, observing, place } from './settings.js'
+import { existingFile, place } from './settings.js'
 import { interruptibleBySignals } from './signals.js'
 
 const force = Options.boolean('force').pipe(Options.withDescription('replace the file if it is there'))
@@ -27,7 +28,8 @@ const summary = ({ schema, workspaces, extent }: Checked) =>
   `${schemaName(schema)}, ${countText(workspaces, 'workspace')}, ${countText(extent.total, 'version')}`
 
 /** Whether a path leads to the database or to what belongs to it: none of it may be opened or replaced by a command. */
-export const isPartOf = (database: string, path: string): boolean => {
+export const isPartOf = (database: string | undefined, path: string): boolean => {
+  if (database === undefined) return false
   const folder = dirname(path)
   // What is not there yet has a name already.
   const named = existsSync(folder) ? join(realpathSync(folder), basename(path)) : path
@@ -37,7 +39,7 @@ export const isPartOf = (database: string, path: string): boolean => {
 }
 
 /** Where a file may be written, or why not. A journal that lies there would become a part of it. */
-export const writable = (path: string, mayReplace: boolean, database: string) =>
+export const writable = (path: string, mayReplace: boolean, database: string | undefined) =>
   Effect.suspend(() => {
     if (isPartOf(database, path))
       return usage(`${path} is the database itself or a part of it: choose another name`)
@@ -58,7 +60,7 @@ const attempting = <A>(body: () => A) =>
 
 export const backup = Command.make('backup', { target, force }, ({ target, force }) =>
   Effect.gen(function* () {
-    const { file } = yield* existing
+    const { file } = yield* existingFile('backup')
     const copy = yield* writable(target, force, file)
     const draft = `${copy}.part-${process.pid}`
     const checked = yield* Effect.gen(function* () {
@@ -67,7 +69,7 @@ export const backup = Command.make('backup', { target, force }, ({ target, force
         rmSync(draft, { force: true })
         createPrivate(draft)
       })
-      yield* observing(file, (database) =>
+      yield* reading(file, (database) =>
         withProgress('backup', ({ update }) => {
           const page = Number(database.pragma('page_size', { simple: true }))
           return copyOnline(database, draft, (done, of) =>
@@ -99,7 +101,7 @@ const source = Args.text({ name: 'FILE' }).pipe(Args.withDescription('the backup
 
 export const restore = Command.make('restore', { source }, ({ source }) =>
   Effect.gen(function* () {
-    const { file } = yield* place
+    const file = yield* place('restore')
     if (existsSync(source) && statSync(source).isDirectory()) return yield* usage(`${source} is a folder`)
     if (!existsSync(source) || !statSync(source).isFile()) return yield* usage(`there is no backup ${source}`)
     if (isPartOf(file, source)) return yield* usage(`${source} is the database itself or a part of it`)

@@ -2,7 +2,8 @@
  * How a command ends that cannot do what it was asked for: one line, and an exit code.
  */
 import { Data } from 'effect'
-import { rootMessage } from '../layers/synchronous/sqliteErrors.js'
+import { storageMessage } from '../layers/causes.js'
+import type { StorageError } from '../services/StorageError.js'
 
 export const exitCodes = { failed: 1, usage: 2, interrupted: 130 } as const
 
@@ -29,7 +30,7 @@ export const exitCodeOf = (error: unknown): number => {
 /** One line, whatever the error. */
 export const lineOf = (error: unknown): string => {
   const { message } = error as { readonly message?: unknown }
-  const line = typeof message === 'string' && message !== '' ? message : String(error)
-  const detail = tagOf(error) === 'StorageError' ? `: ${rootMessage(error)}` : ''
-  return `${line}${detail}`.replaceAll(/\s*\n\s*/g, ' ')
+  const own = typeof message === 'string' && message !== '' ? message : String(error)
+  const line = tagOf(error) === 'StorageError' ? storageMessage(error as StorageError) : own
+  return line.replaceAll(/\s*\n\s*/g, ' ')
 }

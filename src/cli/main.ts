@@ -34,7 +34,9 @@ const root = Command.make(name, {}, () => usage(`name a command; \`${name} --hel
 
 const footer = HelpDoc.blocks([
   HelpDoc.h1('THE DATABASE'),
-  HelpDoc.p('OR3_SQLITE_DB_PATH and the other OR3_SQLITE_* variables, as the server reads them.'),
+  HelpDoc.p(
+    'OR3_SQLITE_DB_PATH, or OR3_SQLITE_DRIVER=turso and OR3_SQLITE_TURSO_URL, and the other OR3_SQLITE_* variables, as the server reads them.',
+  ),
   HelpDoc.h1('EXIT CODES'),
   HelpDoc.p('0    done'),
   HelpDoc.p('1    the check found something, or the operation failed'),

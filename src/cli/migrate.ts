@@ -2,14 +2,10 @@
  * `migrate`: what a start of the server would do about the schema, at a time of the operator's choice.
  */
 import { Command, Options } from '@effect/cli'
-import { Effect, Layer } from 'effect'
-import { schemaState } from '../layers/operating/schemaState.js'
-import * as Migrator from '../layers/synchronous/SchemaMigrator.js'
-import { ProviderConfig } from '../services/ProviderConfig.js'
-import { SchemaMigrator } from '../services/SchemaMigrator.js'
+import { Effect } from 'effect'
 import { failed } from './failure.js'
 import { say } from './output.js'
-import { existing, observing } from './settings.js'
+import { existing } from './settings.js'
 
 const dryRun = Options.boolean('dry-run').pipe(
   Options.withDescription('list what is pending and change nothing'),
@@ -17,23 +13,20 @@ const dryRun = Options.boolean('dry-run').pipe(
 
 export const migrate = Command.make('migrate', { dryRun }, ({ dryRun }) =>
   Effect.gen(function* () {
-    const { file, settings } = yield* existing
-    const { kind, applied, pending } = yield* observing(file, (_database, connection) =>
-      Effect.succeed(schemaState(connection)),
-    )
+    const target = yield* existing
+    const { name } = target
+    const { kind, applied, pending } = yield* target.schema
     if (kind === 'newer')
-      return yield* failed(`${file} has schema ${applied}, of a newer release: there is no way back`)
-    if (pending.length === 0) return yield* say(`${file}: ${applied}, up to date`)
+      return yield* failed(`${name} has schema ${applied}, of a newer release: there is no way back`)
+    if (kind === 'legacy' && !target.legacy.isAdopted) return yield* failed(target.legacy.message)
+    if (pending.length === 0) return yield* say(`${name}: ${applied}, up to date`)
     if (dryRun) {
       for (const { name } of pending) yield* say(`pending: ${name}`)
       return
     }
-    const { appliedAtStart } = yield* Effect.provide(
-      SchemaMigrator,
-      Layer.provide(Migrator.layer, Layer.succeed(ProviderConfig, { ...settings, dbPath: file })),
-    )
-    for (const { name } of appliedAtStart) yield* say(`applied: ${name}`)
-    if (appliedAtStart.length === 0) yield* say(`${file}: another process was first, up to date`)
+    const done = yield* target.migrating
+    for (const { name } of done) yield* say(`applied: ${name}`)
+    if (done.length === 0) yield* say(`${name}: another process was first, up to date`)
   }),
 ).pipe(
   Command.withDescription(

@@ -1,16 +1,15 @@
 /**
- * Which database a command is about: the one that the server's own settings name. No command but `restore` makes one.
+ * Which database a command is about: the one that the server's own settings name. No command but `restore` makes a file.
  */
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { Effect, Layer, Logger, LogLevel, Option } from 'effect'
-import { type Connection, makeConnection } from '../layers/synchronous/connection.js'
-import { observe } from '../layers/operating/observer.js'
-import { layerWithConfig } from '../layers/Provider.js'
+import { Effect, Logger, LogLevel } from 'effect'
 import * as Config from '../layers/ProviderConfig.js'
-import { type SchemaState, schemaState } from '../layers/operating/schemaState.js'
-import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
-import { failed, usage } from './failure.js'
+import { type Driver, ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
+import { usage } from './failure.js'
+import { fileTarget } from './fileTarget.js'
+import { insteadOf, networkTarget } from './networkTarget.js'
+import type { FileTarget, Target } from './target.js'
 
 const example = 'such as /data/or3-sync.db'
 
@@ -30,88 +29,48 @@ const settings = ProviderConfig.pipe(
   ),
 )
 
-export interface Target {
-  readonly settings: ProviderSettings
-  /** The file itself, whatever links lead to it. */
-  readonly file: string
+type Problem = Effect.Effect.Error<typeof settings>
+
+/** The file that the settings name, whatever links lead to it; it must be there. */
+const fileAt = ({ dbPath }: ProviderSettings): Effect.Effect<string, Problem> => {
+  if (!existsSync(dbPath)) return usage(`there is no database ${dbPath}: check OR3_SQLITE_DB_PATH`)
+  const file = realpathSync(dbPath)
+  return statSync(file).isFile()
+    ? Effect.succeed(file)
+    : usage(`${dbPath} is no file: set OR3_SQLITE_DB_PATH to the path of the database, ${example}`)
 }
 
-/** The database, which must be there. */
-export const existing: Effect.Effect<Target, Effect.Effect.Error<typeof settings>> = Effect.flatMap(
-  settings,
-  (settings) => {
-    const { dbPath } = settings
-    if (!existsSync(dbPath)) return usage(`there is no database ${dbPath}: check OR3_SQLITE_DB_PATH`)
-    const file = realpathSync(dbPath)
-    return statSync(file).isFile()
-      ? Effect.succeed({ settings, file })
-      : usage(`${dbPath} is no file: set OR3_SQLITE_DB_PATH to the path of the database, ${example}`)
-  },
+const inFile = (settings: ProviderSettings) =>
+  Effect.map(fileAt(settings), (file) => fileTarget(settings, file))
+
+const targets: Record<Driver, (settings: ProviderSettings) => Effect.Effect<Target, Problem>> = {
+  'better-sqlite3': inFile,
+  turso: (settings) => Effect.succeed(networkTarget(settings)),
+}
+
+/** The database, of whatever kind. A file must be there. */
+export const existing: Effect.Effect<Target, Problem> = Effect.flatMap(settings, (settings) =>
+  targets[settings.driver](settings),
 )
 
-/** Where the database is or, on a new machine, will be. */
-export const place: Effect.Effect<Target, Effect.Effect.Error<typeof settings>> = Effect.flatMap(
-  settings,
-  (given) => {
-    if (existsSync(given.dbPath)) return existing
-    const folder = dirname(given.dbPath)
-    return existsSync(folder)
-      ? Effect.succeed({ settings: given, file: join(realpathSync(folder), basename(given.dbPath)) })
-      : usage(`there is no folder ${folder}: make it, or check OR3_SQLITE_DB_PATH`)
-  },
-)
-
-const isForeign = ({ kind }: SchemaState) => kind === 'foreign' || kind === 'empty'
-
-/** Runs a body on a connection that cannot write. */
-export const observing = <A, E, R>(
-  file: string,
-  body: (
-    database: Effect.Effect.Success<ReturnType<typeof observe>>,
-    connection: Connection,
-  ) => Effect.Effect<A, E, R>,
-) =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const database = yield* observe(file)
-      const connection = makeConnection(database)
-      if (isForeign(schemaState(connection)))
-        return yield* failed(`${file} is no database of this package: check OR3_SQLITE_DB_PATH`)
-      return yield* body(database, connection)
-    }),
+/** Of a command that is about a file; of another database it says what there is in its place. */
+const ofFile = (command: keyof typeof insteadOf) =>
+  Effect.filterOrFail(
+    settings,
+    ({ driver }) => driver === 'better-sqlite3',
+    () => usage(insteadOf[command]),
   )
 
-/** Fails unless the schema is the one this release has. */
-export const requireCurrent = (file: string, { kind, applied, pending }: SchemaState) => {
-  if (kind === 'newer')
-    return failed(`${file} has schema ${applied}, of a newer release: install the release that wrote it`)
-  if (kind === 'legacy')
-    return failed(
-      `${file} is of the earlier package: copy it first (\`or3-sqlite backup FILE\`), then \`or3-sqlite migrate\``,
-    )
-  return pending.length === 0
-    ? Effect.void
-    : failed(
-        `${file} lacks ${pending.map(({ name }) => name).join(', ')}: run \`or3-sqlite migrate\`, or start the server`,
-      )
-}
+/** The database in a file, which must be there. */
+export const existingFile = (command: keyof typeof insteadOf): Effect.Effect<FileTarget, Problem> =>
+  Effect.flatMap(ofFile(command), inFile)
 
-/** Runs a body with the services on a database of the current schema. */
-export const serving = <A, E, R>({ settings, file }: Target, body: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const isWal = yield* observing(file, (database, connection) =>
-      Effect.as(
-        requireCurrent(file, schemaState(connection)),
-        database.pragma('journal_mode', { simple: true }) === 'wal',
-      ),
-    )
-    // The mode is the server's choice, whose settings this process may not have been given.
-    const fallback = settings.journalMode === 'WAL' ? 'DELETE' : settings.journalMode
-    const own = Layer.succeed(ProviderConfig, {
-      ...settings,
-      dbPath: file,
-      journalMode: isWal ? 'WAL' : fallback,
-      gcInterval: Option.none(),
-    })
-    return yield* Effect.provide(body, Layer.provide(layerWithConfig, own))
+/** Where the database file is or, on a new machine, will be. */
+export const place = (command: keyof typeof insteadOf): Effect.Effect<string, Problem> =>
+  Effect.flatMap(ofFile(command), (given) => {
+    if (existsSync(given.dbPath)) return fileAt(given)
+    const folder = dirname(given.dbPath)
+    return existsSync(folder)
+      ? Effect.succeed(join(realpathSync(folder), basename(given.dbPath)))
+      : usage(`there is no folder ${folder}: make it, or check OR3_SQLITE_DB_PATH`)
   })

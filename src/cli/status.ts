@@ -3,9 +3,9 @@
  */
 import { Command, Options } from '@effect/cli'
 import { Effect } from 'effect'
-import { type DatabaseStatus, inspect, type WorkspaceStatus } from '../layers/operating/inspect.js'
+import type { DatabaseStatus, FileFacts, WorkspaceStatus } from '../layers/operating/inspect.js'
 import { ageText, bytesText, countText, say } from './output.js'
-import { existing, observing } from './settings.js'
+import { existing } from './settings.js'
 
 const json = Options.boolean('json').pipe(Options.withDescription('print one JSON object'))
 
@@ -53,33 +53,38 @@ const workspaceLines = (workspace: WorkspaceStatus): ReadonlyArray<string> => {
   ]
 }
 
-const lines = (status: DatabaseStatus): ReadonlyArray<string> => [
-  ...table([
+const pragmasText = (pragmas: FileFacts['pragmas']) =>
+  Object.entries(pragmas)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')
+
+const placeLines = (status: DatabaseStatus): ReadonlyArray<readonly [string, string]> => {
+  const schema = ['schema', schemaText(status)] as const
+  if ('address' in status) return [['database', status.address], schema]
+  const { bytes, freeBytes, walBytes } = status
+  return [
     ['database', status.path],
     [
       'size',
-      `${bytesText(status.bytes)}, of it ${bytesText(status.freeBytes)} free; write-ahead log ${bytesText(status.walBytes)}`,
+      `${bytesText(bytes)}, of it ${bytesText(freeBytes)} free; write-ahead log ${bytesText(walBytes)}`,
     ],
-    ['schema', schemaText(status)],
-    [
-      'pragmas',
-      Object.entries(status.pragmas)
-        .map(([name, value]) => `${name}=${value}`)
-        .join(' '),
-    ],
+    schema,
+    ['pragmas', pragmasText(status.pragmas)],
     ...(status.hasNote || status.schema.kind !== 'ours'
       ? []
       : [['seen file', 'none beside it: the next start takes this for a restored backup'] as const]),
-  ]),
+  ]
+}
+
+const lines = (status: DatabaseStatus): ReadonlyArray<string> => [
+  ...table(placeLines(status)),
   ...status.workspaces.flatMap(workspaceLines),
 ]
 
 export const status = Command.make('status', { json }, ({ json }) =>
   Effect.gen(function* () {
-    const { file, settings } = yield* existing
-    const found = yield* observing(file, (database) => inspect(database, file))
-    // What a connection sets, no file tells.
-    const status = { ...found, pragmas: { ...found.pragmas, synchronous: settings.synchronous } }
+    const target = yield* existing
+    const status = yield* target.observing((seen) => seen.status)
     yield* say(json ? JSON.stringify(status, undefined, 2) : lines(status).join('\n'))
   }),
 ).pipe(

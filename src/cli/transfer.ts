@@ -5,44 +5,31 @@ import { createReadStream, createWriteStream, existsSync, rmSync, statSync } fro
 import { Args, Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
 import { publish } from '../layers/operating/backup.js'
-import { makeConnection } from '../layers/synchronous/connection.js'
-import { workspaceNamed } from '../layers/operating/inspect.js'
-import { pinSnapshot } from '../layers/operating/observer.js'
-import { schemaState } from '../layers/operating/schemaState.js'
-import { rootMessage } from '../layers/synchronous/sqliteErrors.js'
-import {
-  BadLine,
-  exportLines,
-  type ExportHeader,
-  headerOf,
-  importLines,
-} from '../layers/operating/transfer.js'
+import { lookAtWorkspace } from '../layers/operating/inspect.js'
+import { rootMessage } from '../layers/causes.js'
+import { BadLine, type ExportHeader, importLines } from '../layers/operating/transfer.js'
 import { isPartOf, writable } from './backup.js'
 import { failed, usage } from './failure.js'
 import { countText, remark, say, withProgress, writeTo } from './output.js'
-import { existing, observing, requireCurrent, serving } from './settings.js'
+import { existing } from './settings.js'
 import { interruptibleBySignals } from './signals.js'
+import { noWorkspace, requireCurrent, type Target } from './target.js'
 
-const noWorkspace = (id: string, file: string) =>
-  usage(`there is no workspace ${id} in ${file}: \`or3-sqlite status\` lists them`)
-
-const writeAll = (file: string, id: string, stream: NodeJS.WritableStream) =>
-  observing(file, (database, connection) =>
+const writeAll = (target: Target, id: string, stream: NodeJS.WritableStream) =>
+  target.observing((seen) =>
     Effect.gen(function* () {
-      pinSnapshot(database)
-      yield* requireCurrent(file, schemaState(connection))
-      const found = workspaceNamed(connection, id)
-      if (found === undefined) return yield* noWorkspace(id, file)
-      const header = headerOf(connection, { id, name: found.name })
-      yield* withProgress('export', ({ update }) =>
-        Effect.gen(function* () {
-          for (const { text, rows } of exportLines(connection, header)) {
-            yield* writeTo(stream, text)
-            update(rows, header.rows, countText(rows, 'record'))
-          }
-        }),
+      yield* requireCurrent(target, seen.schema)
+      const found = yield* seen.look('export', lookAtWorkspace(id))
+      if (found === undefined) return yield* noWorkspace(id, target.name)
+      return yield* withProgress('export', ({ update }) =>
+        seen.exportTo(
+          { id, name: found.name },
+          {
+            write: (text) => writeTo(stream, text),
+            onRows: (done, of) => update(done, of, countText(done, 'record')),
+          },
+        ),
       )
-      return header
     }),
   )
 
@@ -50,7 +37,7 @@ const writeAll = (file: string, id: string, stream: NodeJS.WritableStream) =>
 const toFile = (
   target: string,
   force: boolean,
-  database: string,
+  database: string | undefined,
   write: (stream: NodeJS.WritableStream) => ReturnType<typeof writeAll>,
 ) =>
   Effect.gen(function* () {
@@ -87,14 +74,14 @@ export const exportCommand = Command.make(
   { workspace: exported, out, force },
   ({ workspace, out, force }) =>
     Effect.gen(function* () {
-      const { file } = yield* existing
-      const write = (stream: NodeJS.WritableStream) => writeAll(file, workspace, stream)
+      const target = yield* existing
+      const write = (stream: NodeJS.WritableStream) => writeAll(target, workspace, stream)
       if (Option.isNone(out)) {
         const { rows } = yield* write(process.stdout)
         yield* remark(`exported ${countText(rows, 'record')} of workspace ${workspace}`)
         return
       }
-      const { rows } = yield* toFile(out.value, force, file, write)
+      const { rows } = yield* toFile(out.value, force, target.file, write)
       yield* say(`${out.value}: ${countText(rows, 'record')} of workspace ${workspace}`)
     }),
 ).pipe(
@@ -114,7 +101,7 @@ const anew = Options.boolean('new').pipe(
   ),
 )
 
-const chunksOf = (source: string, database: string) =>
+const chunksOf = (source: string, database: string | undefined) =>
   Effect.suspend(() => {
     if (source === '-') return Effect.succeed(process.stdin as AsyncIterable<Uint8Array>)
     if (isPartOf(database, source)) return usage(`${source} is the database itself or a part of it`)
@@ -128,33 +115,35 @@ export const importCommand = Command.make(
   ({ workspace, anew, source }) =>
     Effect.gen(function* () {
       const target = yield* existing
-      const { file } = target
-      const chunks = yield* chunksOf(source, file)
+      const chunks = yield* chunksOf(source, target.file)
       let isNew = false
       const choose = (header: ExportHeader) =>
-        observing(file, (database) =>
-          Effect.suspend(() => {
+        target.observing((seen) =>
+          Effect.gen(function* () {
             const id = Option.getOrElse(workspace, () => header.workspace.id)
-            const found = workspaceNamed(makeConnection(database), id)
+            const found = yield* seen.look('import', lookAtWorkspace(id))
             if (found?.removed === true)
-              return usage(`workspace ${id} was removed: name another with --workspace`)
+              return yield* usage(`workspace ${id} was removed: name another with --workspace`)
             isNew = found === undefined
-            return !isNew || anew
-              ? Effect.succeed(id)
-              : usage(
-                  `there is no workspace ${id} in ${file}: name another with --workspace, or import into a new one with --new`,
-                )
+            if (isNew && !anew)
+              return yield* usage(
+                `there is no workspace ${id} in ${target.name}: name another with --workspace, or import into a new one with --new`,
+              )
+            return id
           }),
         )
       const name = source === '-' ? 'standard input' : source
-      const report = yield* serving(
-        target,
-        withProgress('import', ({ update }) =>
-          importLines(chunks, choose, (done, of) => update(done, of, countText(done, 'record'))),
-        ),
-      ).pipe(
-        Effect.mapError((error) => (error instanceof BadLine ? failed(`${name}, ${error.message}`) : error)),
-      )
+      const report = yield* target
+        .serving(
+          withProgress('import', ({ update }) =>
+            importLines(chunks, choose, (done, of) => update(done, of, countText(done, 'record'))),
+          ),
+        )
+        .pipe(
+          Effect.mapError((error) =>
+            error instanceof BadLine ? failed(`${name}, ${error.message}`) : error,
+          ),
+        )
       const { workspaceId, rows, applied, older, known, conflicts, leftOut, leftOutCount } = report
       yield* say(
         `${countText(rows, 'record')} into workspace ${workspaceId}: ${applied.toLocaleString('en')} applied, ` +

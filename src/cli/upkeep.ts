@@ -1,16 +1,17 @@
 /**
  * `gc` and `vacuum`: less history, and a smaller file.
  */
+import { statSync } from 'node:fs'
 import { Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
-import { compact } from '../layers/operating/compact.js'
-import { inspect, workspaceNamed } from '../layers/operating/inspect.js'
 import { durationRule, positiveDuration } from '../layers/durations.js'
-import { schemaState } from '../layers/operating/schemaState.js'
+import { compact } from '../layers/operating/compact.js'
+import { lookAtWorkspace } from '../layers/operating/inspect.js'
 import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
 import { usage } from './failure.js'
 import { bytesText, countText, remark, say, withProgress } from './output.js'
-import { existing, observing, requireCurrent, serving } from './settings.js'
+import { existing, existingFile } from './settings.js'
+import { noWorkspace, requireCurrent } from './target.js'
 
 const retention = Options.text('retention').pipe(
   Options.withDescription(
@@ -44,24 +45,23 @@ const durationOf = (text: string) => {
 export const gc = Command.make('gc', { retention, workspace }, ({ retention, workspace }) =>
   Effect.gen(function* () {
     const target = yield* existing
-    const { file, settings } = target
+    const { name, settings } = target
     const window = Option.isSome(retention) ? yield* durationOf(retention.value) : settings.gcRetention
-    const before = yield* observing(file, (database, connection) =>
+    const before = yield* target.observing((seen) =>
       Effect.gen(function* () {
-        yield* requireCurrent(file, schemaState(connection))
-        if (Option.isSome(workspace) && workspaceNamed(connection, workspace.value) === undefined)
-          return yield* usage(
-            `there is no workspace ${workspace.value} in ${file}: \`or3-sqlite status\` lists them`,
-          )
-        return yield* inspect(database, file)
+        yield* requireCurrent(target, seen.schema)
+        if (Option.isSome(workspace)) {
+          const found = yield* seen.look('gc', lookAtWorkspace(workspace.value))
+          if (found === undefined) return yield* noWorkspace(workspace.value, name)
+        }
+        return yield* seen.status
       }),
     )
     const ids = Option.match(workspace, {
       onNone: () => before.workspaces.map(({ id }) => id),
       onSome: (id) => [id],
     })
-    const report = yield* serving(
-      target,
+    const report = yield* target.serving(
       withProgress('gc', ({ update }) =>
         Effect.gen(function* () {
           const upkeep = yield* Upkeep
@@ -75,12 +75,14 @@ export const gc = Command.make('gc', { retention, workspace }, ({ retention, wor
         }),
       ),
     )
-    const after = yield* observing(file, (database) => inspect(database, file))
     const { workspaces, entries, tombstones, opIds, cursors } = report
     yield* say(
       `${countText(workspaces, 'workspace')}: removed ${countText(entries, 'log entry', 'log entries')}, ` +
         `${countText(tombstones, 'tombstone')}, ${countText(opIds, 'op id')}, ${countText(cursors, 'stale cursor')}`,
     )
+    if (!('freeBytes' in before)) return
+    const after = yield* target.observing((seen) => seen.status)
+    if (!('freeBytes' in after)) return
     const freed = after.freeBytes - before.freeBytes
     yield* say(
       `${bytesText(Math.max(0, freed))} freed within the file, ${bytesText(after.freeBytes)} free in all${freed > 0 ? '; `or3-sqlite vacuum` gives them back' : ''}`,
@@ -94,11 +96,10 @@ export const gc = Command.make('gc', { retention, workspace }, ({ retention, wor
 
 export const vacuum = Command.make('vacuum', {}, () =>
   Effect.gen(function* () {
-    const { file } = yield* existing
-    const { bytes } = yield* observing(file, (database, connection) =>
-      Effect.zipRight(requireCurrent(file, schemaState(connection)), inspect(database, file)),
-    )
-    yield* remark(`rewriting ${bytesText(bytes)}; pushes wait meanwhile`)
+    const target = yield* existingFile('vacuum')
+    const { file } = target
+    yield* target.observing(({ schema }) => requireCurrent(target, schema))
+    yield* remark(`rewriting ${bytesText(statSync(file).size)}; pushes wait meanwhile`)
     const { before, after, waits } = yield* compact(file)
     yield* say(
       waits

@@ -1,29 +1,40 @@
 /**
- * The composition root: every service on one SQLite database, or in memory.
+ * The composition root: every service on the engine that is chosen, or in memory.
  */
-import { Layer } from 'effect'
+import { Effect, Layer } from 'effect'
 import type { FileReferences } from '../services/FileReferences.js'
 import type { Maintenance as MaintenanceService } from '../services/Maintenance.js'
 import type { Memberships } from '../services/Memberships.js'
-import type { InvalidSettings, ProviderConfig } from '../services/ProviderConfig.js'
+import type { IdGenerator as IdGeneratorService } from '../services/IdGenerator.js'
+import {
+  type Driver,
+  type InvalidSettings,
+  ProviderConfig,
+  type ProviderSettings,
+} from '../services/ProviderConfig.js'
 import type { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
 import type { DatabaseOpenError, StorageError } from '../services/StorageError.js'
 import type { SyncGateway } from '../services/SyncGateway.js'
 import type { UploadIntents } from '../services/UploadIntents.js'
 import type { Upkeep as UpkeepService } from '../services/Upkeep.js'
 import type { WorkspaceStore } from '../services/WorkspaceStore.js'
-import * as Database from './synchronous/betterSqlite3.js'
-import * as References from './synchronous/FileReferences.js'
+import { batchServices } from './batch/index.js'
+import * as NetworkMigrator from './batch/SchemaMigrator.js'
+import * as Turso from './batch/turso.js'
 import * as IdGenerator from './IdGenerator.js'
-import * as Maintenance from './synchronous/Maintenance.js'
-import * as Members from './sql/Memberships.js'
 import * as Memory from './memory/index.js'
 import * as Config from './ProviderConfig.js'
+import type { Batches } from './sql/Batches.js'
+import * as Maintenance from './sql/Maintenance.js'
+import * as Members from './sql/Memberships.js'
+import * as Intents from './sql/UploadIntents.js'
+import * as Store from './sql/WorkspaceStore.js'
+import * as Sqlite from './synchronous/betterSqlite3.js'
+import * as References from './synchronous/FileReferences.js'
 import * as Migrator from './synchronous/SchemaMigrator.js'
 import * as Gateway from './synchronous/SyncGateway.js'
 import * as Upkeep from './synchronous/Upkeep.js'
-import * as Intents from './sql/UploadIntents.js'
-import * as Store from './sql/WorkspaceStore.js'
+import { layerSchedule } from './upkeepSchedule.js'
 
 type Services =
   | SyncGateway
@@ -38,22 +49,37 @@ type Services =
 /** Why the services could not be had. */
 export type StartupError = InvalidSettings | DatabaseOpenError | SchemaError | StorageError
 
-/** The services, on the database that a given `ProviderConfig` names. */
-export const layerWithConfig: Layer.Layer<
+type OnAnEngine = Layer.Layer<
   Services,
   DatabaseOpenError | SchemaError | StorageError,
-  ProviderConfig
-> = Layer.mergeAll(
+  ProviderConfig | IdGeneratorService
+>
+
+const inProcess: OnAnEngine = Layer.mergeAll(
   Gateway.layer,
   References.layer,
   Intents.layer,
   Store.layer,
   Members.layer,
-  Upkeep.layerSchedule,
-).pipe(
-  Layer.provideMerge(Layer.mergeAll(Upkeep.layer, Maintenance.layer)),
-  Layer.provide(Database.layer),
-  Layer.provideMerge(Migrator.layer),
+  Upkeep.layer,
+  Maintenance.layer,
+).pipe(Layer.provide(Sqlite.layer), Layer.provideMerge(Migrator.layer))
+
+const overNetwork = (engine: Layer.Layer<Batches, DatabaseOpenError, ProviderConfig>): OnAnEngine =>
+  batchServices.pipe(Layer.provideMerge(NetworkMigrator.layer), Layer.provide(engine))
+
+const engines: Record<Driver, OnAnEngine> = {
+  'better-sqlite3': inProcess,
+  turso: overNetwork(Turso.layer),
+}
+
+/** The services, on the database that a given `ProviderConfig` names. */
+export const layerWithConfig: Layer.Layer<
+  Services,
+  DatabaseOpenError | SchemaError | StorageError,
+  ProviderConfig
+> = layerSchedule.pipe(
+  Layer.provideMerge(Layer.unwrapEffect(Effect.map(ProviderConfig, ({ driver }) => engines[driver]))),
   Layer.provide(IdGenerator.layer),
 )
 
@@ -62,6 +88,9 @@ export const layer: Layer.Layer<Services | ProviderConfig, StartupError> = Layer
   layerWithConfig,
   Config.layer,
 )
+
+/** Whether the database of these settings is open before anything else happens, or has to be waited for. */
+export const opensAtOnce = ({ driver }: ProviderSettings): boolean => driver === 'better-sqlite3'
 
 /** The services without a database, for tests of programs that use them. All is gone with the layer's scope. */
 export const layerMemory: Layer.Layer<

@@ -14,7 +14,7 @@ export * as IdGeneratorLayer from './IdGenerator.js'
 /** Log lines as the provider writes them. */
 export * as LoggerLayer from './logger.js'
 /** The account of maintenance runs beside a database. */
-export * as MaintenanceLayer from './synchronous/Maintenance.js'
+export * as MaintenanceLayer from './sql/Maintenance.js'
 /** Memberships on SQLite. */
 export * as MembershipsLayer from './sql/Memberships.js'
 /** The in-memory layers. */

@@ -1,15 +1,10 @@
 /**
  * What is known about files, and upload intents, as the host's promises.
  */
-import type { Effect } from 'effect'
-import type { FileReferences } from '../services/FileReferences.js'
-import type { UploadIntents } from '../services/UploadIntents.js'
+import type { Run } from './calls.js'
 import type { HostEvent } from './host.js'
 import type { HostFiles } from './hostFiles.js'
-import type { ServiceError } from './httpErrors.js'
 import { callerOf } from './session.js'
-
-type Run = <A>(effect: Effect.Effect<A, ServiceError>) => Promise<A>
 
 /** What cannot be read, the service refuses. */
 const readable = <A extends object>(read: () => A): A => {
@@ -20,11 +15,7 @@ const readable = <A extends object>(read: () => A): A => {
   }
 }
 
-export const filesAdapter = (
-  files: FileReferences['Type'],
-  intents: UploadIntents['Type'],
-  run: Run,
-): HostFiles<HostEvent> => {
+export const filesAdapter = (run: Run): HostFiles<HostEvent> => {
   const call = <A extends object>(event: HostEvent | undefined, input: A) => {
     const caller = callerOf(event)
     return { ...readable(() => ({ ...input })), caller }
@@ -35,9 +26,11 @@ export const filesAdapter = (
     return { ...readable(() => ({ ...input, scope: { workspaceId: input.workspaceId } })), caller }
   }
   return {
-    queryCanonicalStorage: async (event, input) => run(files.query(call(event, input))),
-    reserveUploadIntent: async (event, input) => run(intents.reserve(ofIntent(event, input))),
-    consumeUploadIntent: async (event, input) => run(intents.consume(ofIntent(event, input))),
-    cancelUploadIntent: async (event, input) => run(intents.cancel(ofIntent(event, input))),
+    queryCanonicalStorage: async (event, input) => run(({ files }) => files.query(call(event, input))),
+    reserveUploadIntent: async (event, input) =>
+      run(({ intents }) => intents.reserve(ofIntent(event, input))),
+    consumeUploadIntent: async (event, input) =>
+      run(({ intents }) => intents.consume(ofIntent(event, input))),
+    cancelUploadIntent: async (event, input) => run(({ intents }) => intents.cancel(ofIntent(event, input))),
   }
 }

@@ -2,7 +2,7 @@
  * What the host's own sweep and its pages for owners ask of the provider, and the bounds that a host's collections have.
  */
 import { Effect } from 'effect'
-import type { Maintenance, MaintenanceState } from '../services/Maintenance.js'
+import type { MaintenanceState } from '../services/Maintenance.js'
 import { InvalidRequest } from '../services/SyncErrors.js'
 
 /** The part of the sync gateway's adapter that a host's maintenance uses. It is trusted: none of it looks at a session. */
@@ -34,23 +34,3 @@ export const checkHostRetention = (request: {
       )
     : Effect.void
 }
-
-/** What can be read of `{ lastRun }`. */
-const lastRunOf = (result: unknown): string | undefined => {
-  try {
-    return (result as { readonly lastRun?: string } | undefined)?.lastRun
-  } catch {
-    return undefined
-  }
-}
-
-/** The account of runs, as promises; a run of the host's is told apart from the server's own. */
-export const maintenanceMethods = (
-  maintenance: Maintenance['Type'],
-  run: <A>(effect: Effect.Effect<A>) => Promise<A>,
-): Omit<MaintenanceAdapter, 'listWorkspaceIds'> => ({
-  getMaintenanceState: async () => run(maintenance.state),
-  beginMaintenanceRun: async () => run(maintenance.begin('host')),
-  completeMaintenanceRun: async (result) => run(maintenance.complete('host', lastRunOf(result))),
-  failMaintenanceRun: async (message) => run(maintenance.fail('host', message)),
-})

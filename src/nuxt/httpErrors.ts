@@ -86,6 +86,8 @@ export const toHostError = (error: ServiceError): HostError => {
 
 export const unauthenticated = () => new HostError(401, 'sign in first')
 export const shuttingDown = () => new HostError(503, 'the server is shutting down')
+/** Of a database behind a network. The cause is the operator's to know. */
+export const notOpen = (cause: unknown) => new HostError(503, 'the database is not open yet', { cause })
 export const prerendering = () => new HostError(503, 'the database is not open while the host prerenders')
 
 /** What stands instead of an op that does not, if that is known. */

@@ -23,16 +23,21 @@ const register = (
   if (gateway) registerSyncGatewayAdapter?.({ id: providerId, order: 100, create: () => syncGateway })
 }
 
-/** A server that cannot store must not serve: one line for the operator, before it listens. */
+/** A server that cannot store must not serve: one line for the operator. */
+const exit = (error: unknown): never => {
+  console.error(`[or3-provider-sqlite] ${error instanceof Error ? error.message : String(error)}`)
+  // Nitro replaces the expression `process.env.DEBUG` by a constant when it builds.
+  const { DEBUG } = process.env
+  if (DEBUG) console.error(error)
+  return process.exit(1)
+}
+
+/** Before the server listens. */
 const openOrExit = (): Provider => {
   try {
     return openProvider({ observability, onApplied: emitWebhookSystemHook })
   } catch (error) {
-    console.error(`[or3-provider-sqlite] ${error instanceof Error ? error.message : String(error)}`)
-    // Nitro replaces the expression `process.env.DEBUG` by a constant when it builds.
-    const { DEBUG } = process.env
-    if (DEBUG) console.error(error)
-    return process.exit(1)
+    return exit(error)
   }
 }
 
@@ -43,5 +48,11 @@ export default defineNitroPlugin((nitroApp) => {
 
   const provider = openOrExit()
   register(provider, selection)
-  nitroApp.hooks.hook('close', () => provider.close())
+  let closing = false
+  // Behind a network it turns out later.
+  provider.ready.catch((error: unknown) => closing || exit(error))
+  nitroApp.hooks.hook('close', () => {
+    closing = true
+    return provider.close()
+  })
 })

@@ -1,7 +1,12 @@
 /**
  * The provider's settings, checked, as one value.
  */
-import { Context, type Duration, type Option, Schema } from 'effect'
+import { Context, type Duration, type Option, type Redacted, Schema } from 'effect'
+
+/** The engines that keep the data. */
+export const drivers = ['better-sqlite3', 'turso'] as const
+/** One of `drivers`. */
+export type Driver = (typeof drivers)[number]
 
 /** SQLite's journal modes, as settings name them. `OFF` is none of them: the driver refuses it, as nothing could be rolled back. */
 export const journalModes = ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'WAL'] as const
@@ -15,9 +20,15 @@ export type SynchronousLevel = (typeof synchronousLevels)[number]
 
 /** What the `OR3_SQLITE_*` variables say, each checked. */
 export interface ProviderSettings {
-  /** The database file, or `:memory:`. */
+  /** SQLite in the process, or libSQL over a network. */
+  readonly driver: Driver
+  /** Where the database is: a file, or `:memory:`; of Turso, its URL. */
   readonly dbPath: string
-  /** Applied when the database is opened, and verified: SQLite may stay with another one. No effect in memory. */
+  /** What Turso asks for, if anything. */
+  readonly authToken: Option.Option<Redacted.Redacted>
+  /** How long a call to Turso may take, at most five minutes. */
+  readonly timeout: Duration.Duration
+  /** Applied when the database is opened, and verified: SQLite may stay with another one. No effect in memory, nor on Turso. */
   readonly journalMode: JournalMode
   /** Applied and verified likewise. */
   readonly synchronous: SynchronousLevel

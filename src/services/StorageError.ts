@@ -12,11 +12,14 @@ export const StorageReason = Schema.Literal(
   'constraint',
   'io',
   'closed',
+  'timeout',
+  'unreachable',
+  'denied',
   'other',
 )
 export type StorageReason = typeof StorageReason.Type
 
-const retryable: ReadonlySet<StorageReason> = new Set(['busy', 'full', 'io'])
+const retryable: ReadonlySet<StorageReason> = new Set(['busy', 'full', 'io', 'timeout', 'unreachable'])
 
 const explanation: Record<StorageReason, string> = {
   busy: 'another process holds the write lock of the database',
@@ -26,16 +29,20 @@ const explanation: Record<StorageReason, string> = {
   constraint: 'a constraint of the schema was violated',
   io: 'reading or writing the database file failed',
   closed: 'the database is closed',
+  timeout: 'the database did not answer in time',
+  unreachable: 'the database cannot be reached',
+  denied: 'the database refused the token',
   other: 'the database failed',
 }
 
 /**
- * A fault of the database, never of the caller. Nothing of the failed call was written.
+ * A fault of the database, never of the caller. Nothing of the failed call was written; but over a network the answer may be what
+ * was lost (`timeout`, `unreachable`), so that the call was done.
  */
 export class StorageError extends Schema.TaggedError<StorageError>('or3-provider-sqlite/StorageError')(
   'StorageError',
   {
-    /** `busy`, `full` and `io` may pass; the others stay until somebody acts. */
+    /** `busy`, `full`, `io`, `timeout` and `unreachable` may pass; the others stay until somebody acts. */
     reason: StorageReason,
     /** What was being done, such as `push`. */
     operation: Schema.String,
@@ -47,7 +54,7 @@ export class StorageError extends Schema.TaggedError<StorageError>('or3-provider
     return `${this.operation}: ${explanation[this.reason]}`
   }
 
-  /** True when the same call may succeed later: the lock is released, space is freed, the disk answers again. */
+  /** True when the same call may succeed later: the lock is released, space is freed, the disk or the network answers again. */
   get isRetryable(): boolean {
     return retryable.has(this.reason)
   }

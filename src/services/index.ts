@@ -6,6 +6,8 @@ export * from './Maintenance.js'
 export * from './FileReferences.js'
 export * from './Memberships.js'
 export {
+  type Driver,
+  drivers,
   InvalidSettings,
   type JournalMode,
   journalModes,

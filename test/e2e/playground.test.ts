@@ -10,7 +10,8 @@ import { packed } from '../support/builtHost.js'
 import { request, signIn } from '../support/httpDevice.js'
 import { put } from '../support/ops.js'
 import { root } from '../support/run.js'
-import { freePort, start } from '../support/server.js'
+import { freePort } from '../support/freePort.js'
+import { start } from '../support/server.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'or3-e2e-playground-'))
 

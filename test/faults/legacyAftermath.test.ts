@@ -176,7 +176,7 @@ describe('the earlier package', () => {
     edit(path, (database) => database.exec(`DROP TRIGGER change_log_keeps_what_pulls_need; ${theirGc}`))
     expect(query(path, 'SELECT count(*) AS n FROM change_log')).toEqual([{ n: 6 }])
     const expected = Effect.runSync(expectedObjects)
-    const faults = edit(path, (database) => Effect.runSync(findFaults(database, expected)))
+    const faults = edit(path, (database) => Effect.runSync(findFaults(database, expected)).faults)
     expect(faults.map(({ rule }) => rule)).toContain('a row above the floor is what its log entry says')
     await opened(path, async (subject) => {
       expect(Object.keys((await deviceFrom(subject, 0, 100)).live())).toHaveLength(20)

@@ -9,13 +9,14 @@ import { Database } from '../../src/layers/synchronous/Database.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
 import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
 import { makeNews } from '../../src/layers/news.js'
+import * as SqlBatches from '../../src/layers/synchronous/Batches.js'
 import * as SqlGateway from '../../src/layers/synchronous/SyncGateway.js'
 import { SyncGateway } from '../../src/services/index.js'
 import { upTo } from '../support/load.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc } from '../support/property.js'
 import { buildForProcesses } from '../support/processes.js'
-import { sqlLayer } from '../support/layerSubjects.js'
+import { batchLayer, committingEngine, sqlLayer } from '../support/layerSubjects.js'
 import { temporaryFolder } from '../support/temporaryFolder.js'
 
 type Run = <A, E>(body: (gateway: SyncGateway['Type']) => Effect.Effect<A, E, Scope.Scope>) => Promise<A>
@@ -28,6 +29,7 @@ const runOn =
 const layers: ReadonlyArray<readonly [string, Run]> = [
   ['memory', runOn(() => MemoryGateway.layer)],
   ['sqlite', runOn(() => sqlLayer(':memory:'))],
+  ['batches', runOn(() => batchLayer(committingEngine))],
 ]
 
 const pushes = (gateway: SyncGateway['Type'], count: number, workspaceId = 'w1') =>
@@ -312,25 +314,29 @@ describe('an interrupted follower', () => {
         }),
       )
     })
-    return runOn(() => Layer.provide(Layer.fresh(SqlGateway.layer), [counting, IdGenerator.layer]))(
-      (gateway) =>
-        Effect.gen(function* () {
-          yield* pushes(gateway, 1)
-          expect(looks).toBe(0)
-          const [first, ...others] = yield* followAll(gateway, ['w1', 'w1', 'w2'])
-          yield* Effect.sleep(350)
-          // One for all three, about every 100 ms.
-          expect(looks).toBeGreaterThan(1)
-          expect(looks).toBeLessThan(8)
-          yield* Fiber.interruptAll(others)
-          const before = looks
-          yield* Effect.sleep(350)
-          expect(looks).toBeGreaterThan(before)
-          yield* Fiber.interrupt(first!)
-          const after = looks
-          yield* Effect.sleep(350)
-          expect(looks).toBe(after)
-        }),
+    return runOn(() =>
+      Layer.fresh(SqlGateway.layer).pipe(
+        Layer.provide(SqlBatches.layer),
+        Layer.provide([counting, IdGenerator.layer]),
+      ),
+    )((gateway) =>
+      Effect.gen(function* () {
+        yield* pushes(gateway, 1)
+        expect(looks).toBe(0)
+        const [first, ...others] = yield* followAll(gateway, ['w1', 'w1', 'w2'])
+        yield* Effect.sleep(350)
+        // One for all three, about every 100 ms.
+        expect(looks).toBeGreaterThan(1)
+        expect(looks).toBeLessThan(8)
+        yield* Fiber.interruptAll(others)
+        const before = looks
+        yield* Effect.sleep(350)
+        expect(looks).toBeGreaterThan(before)
+        yield* Fiber.interrupt(first!)
+        const after = looks
+        yield* Effect.sleep(350)
+        expect(looks).toBe(after)
+      }),
     )
   })
 })

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { StorageItem, StorageQuery } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
 import { refusal } from '../support/people.js'
+import { asRead } from '../support/subjectType.js'
 import { suite } from '../support/suite.js'
 
 const start = 1_700_000_000
@@ -233,7 +234,7 @@ suite('files', (subject) => {
       ['a hash longer than one that can be asked for', ['x'.repeat(3_000)], ['x'.repeat(3_000)]],
     ])('are there for every usable one of %s', async (_what, fileHashes, expected) => {
       await push(message('m', fileHashes))
-      expect(await edges()).toEqual(expected.map((hash) => `${hash} < messages/m`))
+      expect(await edges()).toEqual(expected.map((hash) => `${asRead(subject(), hash)} < messages/m`))
     })
 
     it('follow the winning revision, also within a batch', async () => {

@@ -3,16 +3,16 @@
  */
 import { describe, expect, it } from '@effect/vitest'
 import { Duration, Effect, Layer, Logger, Option, type Scope, TestClock, TestContext } from 'effect'
-import { Database } from '../../src/layers/synchronous/Database.js'
-import { backlogOf } from '../../src/layers/synchronous/backlog.js'
-import { layer as sqlMaintenance } from '../../src/layers/synchronous/Maintenance.js'
+import { Batches } from '../../src/layers/sql/Batches.js'
+import { backlogOf } from '../../src/layers/sql/backlog.js'
+import { layer as sqlMaintenance } from '../../src/layers/sql/Maintenance.js'
 import { maintenance as memoryMaintenance } from '../../src/layers/memory/index.js'
 import { layerOf } from '../../src/layers/ProviderConfig.js'
 import { layerSchedule, layer as upkeepLayer } from '../../src/layers/synchronous/Upkeep.js'
 import { Maintenance, StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
-import { sqlLayer } from '../support/layerSubjects.js'
+import { batchLayer, committingEngine, sqlLayer } from '../support/layerSubjects.js'
 
 const quiet = Logger.remove(Logger.defaultLogger)
 const settings = {
@@ -32,11 +32,12 @@ const iso = (millis: number) => new Date(millis).toISOString()
 
 /** Runs a test on services of its own, with a clock that only the test moves. */
 const onServices = <A, E>(
-  body: Effect.Effect<A, E, Layer.Layer.Success<ReturnType<typeof services>> | Scope.Scope>,
+  body: Effect.Effect<A, E, Upkeep | Maintenance | SyncGateway | Batches | Scope.Scope>,
+  given: Layer.Layer<Upkeep | Maintenance | SyncGateway | Batches, unknown> = services(),
 ): Promise<A> =>
   TestClock.setTime(start).pipe(
     Effect.andThen(body),
-    Effect.provide(services()),
+    Effect.provide(given),
     Effect.provide(quiet),
     Effect.scoped,
     Effect.provide(TestContext.TestContext),
@@ -46,6 +47,7 @@ const onServices = <A, E>(
 describe.each<[string, Layer.Layer<Maintenance, unknown>, object]>([
   ['memory', memoryMaintenance, { enabled: false }],
   ['sqlite', services(), { enabled: true, backlog: 0 }],
+  ['batches', batchLayer(committingEngine, settings), { enabled: true, backlog: 0 }],
 ])('the account on %s', (_name, services, fixed) => {
   const account = (body: (maintenance: Maintenance['Type']) => Effect.Effect<void>) =>
     Effect.gen(function* () {
@@ -198,9 +200,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 )
 
 describe('the backlog', () => {
-  it(
-    'is what the next collection removes, after any history',
-    () => {
+  it.each([
+    ['sqlite', () => services()],
+    ['batches', () => batchLayer(committingEngine, settings)],
+  ] as const)(
+    'on %s is what the next collection removes, after any history',
+    (_name, given) => {
       let collected = 0
       return fc
         .assert(
@@ -237,7 +242,7 @@ describe('the backlog', () => {
               }
               yield* collect
             })
-            await onServices(history)
+            await onServices(history, given())
           }),
           cases(150),
         )
@@ -250,7 +255,7 @@ describe('the backlog', () => {
     onServices(
       Effect.gen(function* () {
         const gateway = yield* SyncGateway
-        const database = yield* Database
+        const batches = yield* Batches
         const push = (workspaceId: string, count: number, from = 0) =>
           gateway.push({
             ...scope(workspaceId),
@@ -263,40 +268,34 @@ describe('the backlog', () => {
         yield* TestClock.adjust('31 days')
         yield* push('long', 100, 5_000)
         yield* gateway.updateCursor({ ...scope('long'), deviceId: 'd', version: 5_100 })
-        let [lookUps, turns] = [0, 0]
-        const counting: Database['Type'] = {
-          ...database,
-          direct: (operation, body) =>
-            Effect.suspend(() => {
-              turns++
-              return database.direct(operation, (connection) =>
-                body({
-                  ...connection,
-                  first: (sql, ...params) => {
-                    lookUps++
-                    return connection.first(sql, ...params)
-                  },
-                }),
-              )
-            }),
+        let [trips, lookUps] = [0, 0]
+        const counting: Batches['Type'] = {
+          ...batches,
+          read: (operation, batch) => {
+            trips++
+            for (const { params } of batch.statements) {
+              const list = params.find((param) => typeof param === 'string' && param.startsWith('['))
+              lookUps += list === undefined ? 0 : (JSON.parse(String(list)) as Array<unknown>).length
+            }
+            return batches.read(operation, batch)
+          },
         }
         expect(yield* backlogOf(counting, Duration.days(30))).toBe(5_000)
-        expect(turns).toBe(3)
-        expect(lookUps).toBeLessThanOrEqual(451 + 1 + 14)
+        // Three chunks of workspaces, and a search in one of them.
+        expect(trips).toBeLessThanOrEqual(3 + 4)
+        expect(lookUps).toBeLessThanOrEqual(80)
       }),
     ))
 
   it('is left out where the database cannot be asked, and nothing fails', () =>
     Effect.gen(function* () {
-      const broken: Database['Type'] = {
-        direct: () => Effect.fail(new StorageError({ operation: 'maintenance state', reason: 'corrupt' })),
-        single: () => Effect.die('not asked'),
-        snapshot: () => Effect.die('not asked'),
+      const broken: Batches['Type'] = {
+        read: () => Effect.fail(new StorageError({ operation: 'maintenance state', reason: 'corrupt' })),
         write: () => Effect.die('not asked'),
       }
       const layer = Layer.provide(
         sqlMaintenance,
-        Layer.merge(Layer.succeed(Database, broken), layerOf(settings)),
+        Layer.merge(Layer.succeed(Batches, broken), layerOf(settings)),
       )
       const state = yield* Effect.provide(
         Effect.flatMap(Maintenance, ({ state }) => state),

@@ -103,6 +103,15 @@ suite('push', (subject) => {
     expect(kinds(await push(subject(), del({ id: 'a', payload: { id: 'm1' } })))).toEqual(['conflict'])
   })
 
+  it.each(['say "hi"', 'back\\slash', 'sl/ash'])('knows the op id %j again, of a tool', async (odd) => {
+    expect(kinds(await push(subject(), put({ odd }), put({ odd: `${odd}2`, pk: 'm2' })))).toEqual([
+      'applied',
+      'applied',
+    ])
+    expect(kinds(await push(subject(), put({ odd })))).toEqual(['replay'])
+    expect(kinds(await push(subject(), put({ odd, pk: 'm2' })))).toEqual(['conflict'])
+  })
+
   it('treats ops that share an id within a batch as pushed one by one', async () => {
     const verdicts = await push(subject(), put({ id: 'a' }), put({ id: 'a' }), put({ id: 'a', clock: 2 }))
     expect(verdicts).toEqual([

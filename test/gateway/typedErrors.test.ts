@@ -7,11 +7,12 @@ import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
 import { SyncGateway } from '../../src/services/index.js'
 import { put, scope, opId } from '../support/ops.js'
 import { putWhole } from '../support/records.js'
-import { sqlLayer } from '../support/layerSubjects.js'
+import { batchLayer, committingEngine, sqlLayer } from '../support/layerSubjects.js'
 
 const layers: ReadonlyArray<readonly [string, Layer.Layer<SyncGateway, unknown>]> = [
   ['memory', MemoryGateway.layer],
   ['sqlite', sqlLayer(':memory:')],
+  ['batches', batchLayer(committingEngine)],
 ]
 
 describe.each(layers)('a page of a snapshot on %s', (name, gatewayLayer) => {

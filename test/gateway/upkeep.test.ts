@@ -7,9 +7,10 @@ import { describe, expect, it } from '@effect/vitest'
 import { Duration, Effect, Layer, Logger, Option, TestClock } from 'effect'
 import type { Connection } from '../../src/layers/synchronous/connection.js'
 import { Database } from '../../src/layers/synchronous/Database.js'
-import { layer as maintenanceLayer } from '../../src/layers/synchronous/Maintenance.js'
+import { layer as maintenanceLayer } from '../../src/layers/sql/Maintenance.js'
 import { layerOf } from '../../src/layers/ProviderConfig.js'
-import { trimChangeLog } from '../../src/layers/synchronous/retention.js'
+import { batchesOn } from '../../src/layers/synchronous/Batches.js'
+import { trimChangeLog } from '../../src/layers/sql/retention.js'
 import { letOthersGo } from '../../src/layers/time.js'
 import { layerSchedule, layer as upkeepLayer } from '../../src/layers/synchronous/Upkeep.js'
 import { StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
@@ -111,7 +112,9 @@ describe('upkeep', () => {
           ),
       }
       // The last entry is not below the cursor.
-      expect(yield* trimChangeLog(counting, 'w1', 30 * 86_400)).toMatchObject({ entries: texts.length - 1 })
+      expect(yield* trimChangeLog(batchesOn(counting), 'w1', 30 * 86_400)).toMatchObject({
+        entries: texts.length - 1,
+      })
       for (const { entries, bytes } of taken) {
         expect(entries).toBeLessThanOrEqual(500)
         expect(bytes).toBeLessThan(1.25 * 1024 * 1024)

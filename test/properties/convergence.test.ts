@@ -8,9 +8,9 @@ import type { PendingOp, SyncChange } from '../../src/services/index.js'
 import { wins } from '../../src/services/Revision.js'
 import { opPool } from '../support/arbitraries.js'
 import { put, scope } from '../support/ops.js'
-import { cases, fc, patience } from '../support/property.js'
+import { casesOn, fc, patience } from '../support/property.js'
 import type { Subject } from '../support/subjectType.js'
-import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 
 const size = 10
 
@@ -74,7 +74,7 @@ const fingerprint = (file: string) => {
   return hash.digest('hex')
 }
 
-describe.each(selectedSubjects())('laws on %s', (name) => {
+describe.each(propertySubjects())('laws on %s', (name) => {
   it(
     'any order, split and duplication of the same ops ends in the same rows and tombstones',
     () =>
@@ -86,7 +86,7 @@ describe.each(selectedSubjects())('laws on %s', (name) => {
             expect(await state(subject, 'w2')).toEqual(await state(subject, 'w1'))
           })
         }),
-        cases(120),
+        casesOn(name, 120),
       ),
     patience(60_000),
   )
@@ -117,7 +117,7 @@ describe.each(selectedSubjects())('laws on %s', (name) => {
             }
           })
         }),
-        cases(80),
+        casesOn(name, 80),
       ),
     patience(60_000),
   )
@@ -145,7 +145,7 @@ describe.each(selectedSubjects())('laws on %s', (name) => {
             if (subject.file !== undefined) expect(fingerprint(subject.file)).toBe(bytes)
           })
         }),
-        cases(60),
+        casesOn(name, 60),
       ),
     patience(60_000),
   )
@@ -181,7 +181,7 @@ describe.each(selectedSubjects())('laws on %s', (name) => {
             })
           },
         ),
-        cases(80),
+        casesOn(name, 80),
       ),
     patience(60_000),
   )
@@ -212,7 +212,7 @@ describe.each(selectedSubjects())('laws on %s', (name) => {
             })
           },
         ),
-        cases(40),
+        casesOn(name, 40),
       ),
     patience(60_000),
   )
@@ -247,7 +247,7 @@ describe.each(selectedSubjects())('laws on %s', (name) => {
             })
           },
         ),
-        cases(80),
+        casesOn(name, 80),
       ),
     patience(60_000),
   )

@@ -5,9 +5,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Device, liveOnServer } from '../support/simulatedDevice.js'
 import { scope } from '../support/ops.js'
-import { cases, fc, patience } from '../support/property.js'
+import { casesOn, fc, patience } from '../support/property.js'
 import type { Subject } from '../support/subjectType.js'
-import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 
 const start = 1_700_000_000_000
 const day = 86_400
@@ -73,7 +73,7 @@ const collect = async (subject: Subject) => {
   await subject.gcChangeLog({ ...scope(), retentionSeconds })
 }
 
-describe.each(selectedSubjects())('devices on %s', (name) => {
+describe.each(propertySubjects())('devices on %s', (name) => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'], now: start })
   })
@@ -165,7 +165,7 @@ describe.each(selectedSubjects())('devices on %s', (name) => {
             }
           }),
         ),
-        cases(120),
+        casesOn(name, 120),
       ),
     patience(120_000),
   )

@@ -11,7 +11,7 @@ import { scanned } from '../support/views.js'
 import { del, put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import type { Subject } from '../support/subjectType.js'
-import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 import { Refused } from '../support/verdicts.js'
 
 const start = 1_700_000_000
@@ -170,7 +170,10 @@ const answerOf = (call: Promise<unknown>) =>
     throw error
   })
 
-describe.each(selectedSubjects())('%s', (name) => {
+/** Without the client's own engine, which reads text up to a NUL alone: these payloads have some. */
+const subjects = propertySubjects().filter((name) => name !== 'turso file')
+
+describe.each(subjects)('%s', (name) => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'] })
   })

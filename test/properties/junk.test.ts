@@ -6,7 +6,7 @@ import type { PendingOp } from '../../src/services/index.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import type { Subject } from '../support/subjectType.js'
-import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 import { Refused } from '../support/verdicts.js'
 
 const nested = (depth: number): unknown => {
@@ -105,7 +105,7 @@ const unchangedOnError = async (subject: Subject, call: () => Promise<unknown>) 
   if (!(await settles(call()))) expect(await subject.view('w1')).toEqual(before)
 }
 
-describe.each(selectedSubjects())('junk on %s', (name) => {
+describe.each(propertySubjects())('junk on %s', (name) => {
   it(
     'ops of anything: each gets its outcome, and the good neighbour goes through',
     () =>

@@ -4,12 +4,12 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Caller, PendingOp } from '../../src/services/index.js'
-import { altered, opPool, reordered, tables } from '../support/arbitraries.js'
+import { altered, opPool, readableBy, reordered, tables } from '../support/arbitraries.js'
 import { put } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { scanned } from '../support/views.js'
 import type { Subject } from '../support/subjectType.js'
-import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 import { Refused } from '../support/verdicts.js'
 
 interface Pick {
@@ -235,7 +235,7 @@ const sameAsModel = (
     }),
   )
 
-describe.each(selectedSubjects())('%s against the model', (name) => {
+describe.each(propertySubjects())('%s against the model', (name) => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'], now: 1_700_000_000_000 })
   })
@@ -247,10 +247,14 @@ describe.each(selectedSubjects())('%s against the model', (name) => {
     'answers and ends alike under random commands',
     () =>
       fc.assert(
-        fc.asyncProperty(opPool(slots), fc.array(command, { maxLength: 30 }), async (pool, commands) => {
-          vi.setSystemTime(1_700_000_000_000)
-          await sameAsModel(name, pool, commands)
-        }),
+        fc.asyncProperty(
+          readableBy(name, opPool(slots)),
+          fc.array(command, { maxLength: 30 }),
+          async (pool, commands) => {
+            vi.setSystemTime(1_700_000_000_000)
+            await sameAsModel(name, pool, commands)
+          },
+        ),
         cases(name === 'memory' ? 20 : 150),
       ),
     patience(120_000),

@@ -17,10 +17,10 @@ import { wins } from '../../src/services/Revision.js'
 import { decodeToken, encodeToken } from '../../src/services/snapshotToken.js'
 import { hostileKeys } from '../support/hostileKeys.js'
 import { del, put, scope } from '../support/ops.js'
-import { cases, fc, patience } from '../support/property.js'
+import { casesOn, fc, patience } from '../support/property.js'
 import { putWhole, wholeChain } from '../support/records.js'
 import type { Subject } from '../support/subjectType.js'
-import { selectedSubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 import { Refused } from '../support/verdicts.js'
 
 const start = 1_700_000_000_000
@@ -57,7 +57,7 @@ const opOf = (
   }
 }
 
-describe.each(selectedSubjects())('pages on %s', (name) => {
+describe.each(propertySubjects())('pages on %s', (name) => {
   it(
     'are bounded, ordered, complete and free of repeats for hostile keys',
     () =>
@@ -89,7 +89,7 @@ describe.each(selectedSubjects())('pages on %s', (name) => {
             })
           },
         ),
-        cases(100),
+        casesOn(name, 100),
       ),
     patience(120_000),
   )
@@ -188,7 +188,7 @@ const installs = async (subject: Subject, { before, items, last }: Chain, broken
   expect(copy.size).toBeLessThanOrEqual(end.rows.length)
 }
 
-describe.each(selectedSubjects())('chains on %s', (name) => {
+describe.each(propertySubjects())('chains on %s', (name) => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'], now: start })
   })
@@ -269,7 +269,7 @@ describe.each(selectedSubjects())('chains on %s', (name) => {
             for (const chain of finished) await installs(subject, chain, broken)
           })
         }),
-        cases(120),
+        casesOn(name, 120),
       ),
     patience(120_000),
   )
@@ -329,7 +329,7 @@ const harmed = (token: string, how: Harm): string => {
   }
 }
 
-describe.each(selectedSubjects())('tokens on %s', (name) => {
+describe.each(propertySubjects())('tokens on %s', (name) => {
   it(
     "that are forged, truncated or foreign show no row of another workspace and no other user's notification",
     () =>
@@ -381,7 +381,7 @@ describe.each(selectedSubjects())('tokens on %s', (name) => {
               }
             },
           ),
-          cases(600),
+          casesOn(name, 600),
         )
         // Few harms make a token that cannot be continued; `gateway/snapshot.test.ts` has those.
         expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 403]))

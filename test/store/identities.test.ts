@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { Identity } from '../../src/services/index.js'
 import { newUser, newWorkspace, refusal } from '../support/people.js'
 import type { Subject } from '../support/subjectType.js'
+import { asRead } from '../support/subjectType.js'
 import { suite } from '../support/suite.js'
 
 /** What is known of a user, read where it shows: among the members of a workspace of theirs. */
@@ -110,7 +111,10 @@ suite('getOrCreateUser', (subject) => {
       const email = ` "O'Brien"; DROP TABLE users--@例え.テスト `
       const displayName = '👩🏽‍🚀 Zoë \u202Eevil\u202C \0 ß'
       const userId = await create({ ...known, email, displayName })
-      expect(await profileOf(subject(), userId)).toEqual({ email, displayName })
+      expect(await profileOf(subject(), userId)).toEqual({
+        email,
+        displayName: asRead(subject(), displayName),
+      })
     })
   })
 

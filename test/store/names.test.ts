@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { newUser, refusal } from '../support/people.js'
+import { asRead } from '../support/subjectType.js'
 import { suite } from '../support/suite.js'
 
 /** Characters are UTF-16 code units here, as they are to the host's own check. */
@@ -69,12 +70,14 @@ suite('names and descriptions', (subject) => {
   describe('a name is taken', () => {
     it.each(names)('%s', async (_what, given, kept) => {
       const { userId, workspaceId } = await create({ name: given })
-      expect((await read(userId)).name).toBe(kept)
+      expect((await read(userId)).name).toBe(asRead(subject(), kept))
       await subject().store.updateWorkspace({ userId, workspaceId, name: 'Other' })
       await subject().store.updateWorkspace({ userId, workspaceId, name: given })
-      expect((await read(userId)).name).toBe(kept)
+      expect((await read(userId)).name).toBe(asRead(subject(), kept))
       await subject().store.setActiveWorkspace({ userId, workspaceId })
-      expect((await subject().store.getOrCreateDefaultWorkspace(userId)).workspaceName).toBe(kept)
+      expect((await subject().store.getOrCreateDefaultWorkspace(userId)).workspaceName).toBe(
+        asRead(subject(), kept),
+      )
     })
   })
 
@@ -92,7 +95,7 @@ suite('names and descriptions', (subject) => {
   describe('a description is taken', () => {
     it.each(descriptions)('%s', async (_what, description, kept) => {
       const { userId } = await create({ name: 'W', description })
-      expect(await read(userId)).toEqual({ name: 'W', description: kept })
+      expect(await read(userId)).toEqual({ name: 'W', description: asRead(subject(), kept) })
     })
 
     it('in an update: absent keeps it, null and empty take it away', async () => {

@@ -39,13 +39,17 @@ const observed = (statements: Array<Statement>) =>
   Layer.effect(
     Database,
     Effect.map(Database, (inner) => {
-      const watch = (kind: Statement['kind'], { all, first, run, execute, each }: Connection): Connection => {
+      const watch = (
+        kind: Statement['kind'],
+        { all, first, run, execute, rows, each }: Connection,
+      ): Connection => {
         const seen = (sql: string) => (statements.push({ kind, sql }), sql)
         return {
           all: (sql, ...params) => all(seen(sql), ...params),
           first: (sql, ...params) => first(seen(sql), ...params),
           run: (sql, ...params) => run(seen(sql), ...params),
           execute: (sql, params) => execute(seen(sql), params),
+          rows: (sql, params) => rows(seen(sql), params),
           each: (sql, ...params) => each(seen(sql), ...params),
         }
       }

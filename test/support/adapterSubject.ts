@@ -172,10 +172,10 @@ export const throughAdapters = (): Promise<Subject> => {
       removeMember: async (request) => (await memberships()).removeMember(request),
       listMembers: async (workspaceId) => (await memberships()).listMembers(workspaceId),
     },
-    view: (workspaceId) => {
+    view: async (workspaceId) => {
       const database = new Sqlite(file, { readonly: true })
       try {
-        return Promise.resolve(viewOfSql((sql) => database.prepare(sql).all(), workspaceId))
+        return await viewOfSql((sql) => database.prepare(sql).all(), workspaceId)
       } finally {
         database.close()
       }

@@ -158,6 +158,14 @@ export const hostSources = async (generation: Generation, folder: string) => {
   })
   cpSync(join(installed, 'package.json'), join(folder, 'package.json'))
   linkTree(join(installed, 'node_modules'), join(folder, 'node_modules'))
+  // As an operator does who chooses Turso; the other host has nothing of it.
+  if (generation === 'later') {
+    const client = `@libsql/client@${require('../../package.json').devDependencies['@libsql/client']}`
+    const { tarball } = await packed()
+    // The manifest names it.
+    cpSync(tarball, join(folder, basename(tarball)))
+    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', client], { cwd: folder })
+  }
 }
 
 /** Builds a host for production, and gives all that the build said. */

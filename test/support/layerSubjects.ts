@@ -1,10 +1,10 @@
 /**
- * Subjects that call the services of a layer directly: in memory, and on SQLite.
+ * Subjects that call the services of a layer directly: in memory, on SQLite, and on an engine that takes batches.
  */
-import { Cause, Context, Effect, Exit, Layer, Logger, ManagedRuntime, Option } from 'effect'
+import { Cause, Context, Effect, Either, Exit, Layer, Logger, ManagedRuntime, Option } from 'effect'
 import * as SqlBatches from '../../src/layers/synchronous/Batches.js'
 import * as Database from '../../src/layers/synchronous/betterSqlite3.js'
-import * as SqlFiles from '../../src/layers/synchronous/FileReferences.js'
+import { batchServices } from '../../src/layers/batch/index.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
 import { GatewayState, layer as stateLayer } from '../../src/layers/memory/GatewayState.js'
 import * as MemoryFiles from '../../src/layers/memory/FileReferences.js'
@@ -13,6 +13,8 @@ import * as MemoryMembers from '../../src/layers/memory/Memberships.js'
 import * as StoreState from '../../src/layers/memory/StoreState.js'
 import * as MemoryIntents from '../../src/layers/memory/UploadIntents.js'
 import * as MemoryStore from '../../src/layers/memory/WorkspaceStore.js'
+import { Batches } from '../../src/layers/sql/Batches.js'
+import * as SqlFiles from '../../src/layers/synchronous/FileReferences.js'
 import * as SqlMembers from '../../src/layers/sql/Memberships.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
@@ -76,7 +78,7 @@ const fromServices = async <R>(
   layer: Layer.Layer<SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | R, any>,
   view: (context: Context.Context<R>, run: ReturnType<typeof runner>) => Subject['view'],
   file?: string,
-  cleanUp: () => void = () => {},
+  cleanUp: () => void | Promise<void> = () => {},
 ): Promise<Subject> => {
   const runtime = ManagedRuntime.make(Layer.provide(layer, Logger.remove(Logger.defaultLogger)))
   const { context } = await runtime.runtime()
@@ -112,7 +114,7 @@ const fromServices = async <R>(
     view: view(context as Context.Context<R>, run as never),
     close: async () => {
       await runtime.dispose()
-      cleanUp()
+      await cleanUp()
     },
   }
 }
@@ -149,9 +151,47 @@ export const onSql = (name: SubjectName, dbPath: string, cleanUp?: () => void) =
     (context) => (workspaceId) => {
       const { direct } = Context.get(context, Database.Database)
       const query = (sql: string) => Effect.runSync(direct('test', (connection) => connection.all<any>(sql)))
-      return Promise.resolve(viewOfSql(query, workspaceId))
+      return viewOfSql(query, workspaceId)
     },
     dbPath === ':memory:' ? undefined : dbPath,
+    cleanUp,
+  )
+
+/** An engine over a network, or what stands for one; a database of its own for each time it is built. */
+type BatchEngine = Layer.Layer<Batches, any>
+
+/** In the process and in memory. A batch is not rolled back. */
+export const committingEngine: BatchEngine = committing.pipe(
+  Layer.provide(Database.layer),
+  Layer.provide(Migrator.layer),
+  Layer.provide(Config.layerOf({ dbPath: ':memory:', synchronous: 'OFF' })),
+)
+
+/** Every service over batches, with the engine at hand. */
+export const batchLayer = (
+  engine: BatchEngine,
+  settings: Parameters<typeof Config.layerOf>[0] = { dbPath: ':memory:' },
+) =>
+  batchServices.pipe(
+    Layer.provideMerge(engine),
+    Layer.provide(Config.layerOf(settings)),
+    Layer.provide(IdGenerator.layer),
+  )
+
+/** A subject over batches; `cleanUp` comes after it was closed. */
+export const onBatches = (name: SubjectName, engine: BatchEngine, cleanUp?: () => void | Promise<void>) =>
+  fromServices<Batches>(
+    name,
+    batchLayer(engine),
+    (context, run) => {
+      const { read } = Context.get(context, Batches)
+      const query = (sql: string) =>
+        run(
+          read('test', { statements: [{ sql, params: [] }], read: ([rows]) => Either.right(rows!) }),
+        ) as Promise<ReadonlyArray<any>>
+      return (workspaceId) => viewOfSql(query, workspaceId)
+    },
+    undefined,
     cleanUp,
   )
 

@@ -5,7 +5,8 @@
  */
 import { FastCheck as fc } from 'effect'
 
-const deep = process.env.TEST_DEEP === 'true'
+/** Whether this is a deep run. */
+export const deep = process.env.TEST_DEEP === 'true'
 
 /** The number of cases: `usual`, or a hundred times as many in a deep run. */
 const runs = (usual: number): number => (deep ? usual * 100 : usual)
@@ -18,6 +19,10 @@ export const cases = (usual: number): fc.Parameters<unknown> => ({
   endOnFailure: deep,
   ...(seed === undefined ? {} : { seed }),
 })
+
+/** The same on a layer; a quarter of them where each takes many times as long as elsewhere. */
+export const casesOn = (name: string, usual: number): fc.Parameters<unknown> =>
+  cases(name.startsWith('turso') ? Math.ceil(usual / 4) : usual)
 
 /** A test's time limit in milliseconds, by the same measure. */
 export const patience = (usual: number): number => (deep ? usual * 100 : usual)

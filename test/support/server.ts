@@ -2,10 +2,9 @@
  * The built host as a process of its own.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { builtHost, type Generation } from './builtHost.js'
+import { freePort } from './freePort.js'
 import { cleanEnv, type Env, faultsIn } from './run.js'
 
 export interface Ended {
@@ -26,16 +25,6 @@ const running = new Set<ChildProcess>()
 /** For `afterEach` or `afterAll`: nothing that a failed test has started lives on. */
 export const killServers = () => {
   for (const child of running) child.kill('SIGKILL')
-}
-
-export const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 /** Starts a program, to be ended by `killServers` at the latest. */

@@ -20,7 +20,12 @@ import type { FileCalls } from './fileCalls.js'
 import type { Detail, Verdict } from './verdicts.js'
 import type { WorkspaceView } from './views.js'
 
-export type SubjectName = 'memory' | 'sqlite memory' | 'sqlite file' | 'adapters'
+export type SubjectName =
+  'memory' | 'sqlite memory' | 'sqlite file' | 'batches' | 'turso file' | 'turso' | 'adapters'
+
+/** Text as a subject reads it: of a file, Turso's client reads it up to a NUL. */
+export const asRead = <A extends string | undefined>({ name }: Subject, text: A): A =>
+  (name === 'turso file' ? text?.split('\0', 1)[0] : text) as A
 
 /** The memberships as promises, which reject with the service's own typed errors. */
 export interface MembershipCalls {

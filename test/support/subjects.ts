@@ -3,8 +3,10 @@
  */
 import { join } from 'node:path'
 import { throughAdapters } from './adapterSubject.js'
-import { onSql, subjectInMemory } from './layerSubjects.js'
+import { committingEngine, onBatches, onSql, subjectInMemory } from './layerSubjects.js'
 import type { Subject, SubjectName } from './subjectType.js'
+import { deep } from './property.js'
+import { onTursoFile, onTursoServer } from './tursoSubjects.js'
 import { temporaryFolder } from './temporaryFolder.js'
 
 const openers: Record<SubjectName, () => Promise<Subject>> = {
@@ -14,6 +16,9 @@ const openers: Record<SubjectName, () => Promise<Subject>> = {
     const { folder, remove } = temporaryFolder()
     return onSql('sqlite file', join(folder, 'test.db'), remove)
   },
+  batches: () => onBatches('batches', committingEngine),
+  'turso file': onTursoFile,
+  turso: onTursoServer,
   adapters: throughAdapters,
 }
 
@@ -37,6 +42,10 @@ export const selectedSubjects = (wanted = process.env.TEST_LAYERS): ReadonlyArra
     return name as SubjectName
   })
 }
+
+/** Those of properties, whose many cases take long over HTTP: over Turso's engine when asked for, or in a deep run. */
+export const propertySubjects = (): ReadonlyArray<SubjectName> =>
+  selectedSubjects().filter((name) => name !== 'turso' || deep || process.env.TEST_LAYERS)
 
 /** Runs a body on a fresh subject and closes it. */
 export const withSubject = async <A>(

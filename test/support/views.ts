@@ -109,32 +109,40 @@ const filesOfState = (state: WorkspaceState, rows: ReadonlyArray<RowView>): File
     .sort((a, b) => inBytes([a.id], [b.id])),
 })
 
-const filesOfSql = (query: (sql: string) => ReadonlyArray<any>, where: string): FilesView => ({
+/** Rows of a statement of the test's own. */
+type Query = (sql: string) => ReadonlyArray<any> | Promise<ReadonlyArray<any>>
+
+const filesOfSql = async (query: Query, where: string): Promise<FilesView> => ({
   index: {
-    references: query(
+    references: await query(
       `SELECT hash, source_table AS sourceTable, source_id AS sourceId FROM file_references WHERE ${where}
        ORDER BY hash, source_table, source_id`,
     ),
-    records: query(
-      `SELECT pk, hash, deleted, size_bytes AS sizeBytes FROM file_records WHERE ${where} ORDER BY pk`,
+    records: (
+      await query(
+        `SELECT pk, hash, deleted, size_bytes AS sizeBytes FROM file_records WHERE ${where} ORDER BY pk`,
+      )
     ).map((row) => ({ ...row, deleted: row.deleted === 1 })),
-    usedBytes: query(`SELECT used_bytes AS bytes FROM file_usage WHERE ${where}`)[0]?.bytes ?? 0,
+    usedBytes: (await query(`SELECT used_bytes AS bytes FROM file_usage WHERE ${where}`))[0]?.bytes ?? 0,
   },
-  intents: query(
-    `SELECT id, hash, mime_type AS mimeType, size_bytes AS sizeBytes, expires_at AS expiresAt,
+  intents: (
+    await query(
+      `SELECT id, hash, mime_type AS mimeType, size_bytes AS sizeBytes, expires_at AS expiresAt,
        settled_at IS NOT NULL AS settled
      FROM upload_reservations WHERE ${where} ORDER BY id`,
+    )
   ).map((row) => ({ ...row, settled: row.settled === 1 })),
 })
 
-export const viewOfSql = (query: (sql: string) => ReadonlyArray<any>, workspaceId: string): WorkspaceView => {
+export const viewOfSql = async (query: Query, workspaceId: string): Promise<WorkspaceView> => {
   const where = `workspace_id = '${workspaceId.replaceAll("'", "''")}'`
-  const [counter] = query(`SELECT * FROM server_version_counter WHERE ${where}`)
+  const [counter] = await query(`SELECT * FROM server_version_counter WHERE ${where}`)
   const shown = (version: number) => version + (counter?.version_offset ?? 0)
   const shownClock = (clock: number) => clock + (counter?.clock_offset ?? 0)
-  const rows = syncedTables.flatMap((table) =>
-    query(`SELECT * FROM s_${table} WHERE ${where}`).map((row) => ({ table, ...row })),
-  )
+  const rows: Array<any> = []
+  for (const table of syncedTables) {
+    for (const row of await query(`SELECT * FROM s_${table} WHERE ${where}`)) rows.push({ table, ...row })
+  }
   return {
     version: shown(counter?.value ?? 0),
     floor: shown(counter?.trimmed_version ?? 0),
@@ -151,7 +159,7 @@ export const viewOfSql = (query: (sql: string) => ReadonlyArray<any>, workspaceI
         deleted: row.deleted === 1,
       }))
       .sort(byKey),
-    tombstones: query(`SELECT * FROM tombstones WHERE ${where}`)
+    tombstones: (await query(`SELECT * FROM tombstones WHERE ${where}`))
       .map((row) => ({
         table: row.table_name,
         pk: row.pk,
@@ -161,14 +169,16 @@ export const viewOfSql = (query: (sql: string) => ReadonlyArray<any>, workspaceI
         version: shown(row.server_version),
       }))
       .sort(byKey),
-    logVersions: query(
-      `SELECT server_version AS v FROM change_log WHERE ${where} ORDER BY server_version`,
+    logVersions: (
+      await query(`SELECT server_version AS v FROM change_log WHERE ${where} ORDER BY server_version`)
     ).map((row) => shown(row.v)),
-    cursors: query(
-      `SELECT device_id AS deviceId, last_seen_version AS version, owner_user_id AS owner
+    cursors: (
+      await query(
+        `SELECT device_id AS deviceId, last_seen_version AS version, owner_user_id AS owner
        FROM device_cursors WHERE ${where} ORDER BY device_id`,
+      )
     ).map(({ owner, ...cursor }) => (owner === null ? cursor : { ...cursor, owner })),
-    files: filesOfSql(query, where),
+    files: await filesOfSql(query, where),
   }
 }
 

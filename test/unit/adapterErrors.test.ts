@@ -41,10 +41,13 @@ describe('typed errors', () => {
     [storage('busy'), 503],
     [storage('full'), 503],
     [storage('io'), 503],
+    [storage('timeout'), 503],
+    [storage('unreachable'), 503],
     [storage('readonly'), 500],
     [storage('corrupt'), 500],
     [storage('constraint'), 500],
     [storage('closed'), 500],
+    [storage('denied'), 500],
     [storage('other'), 500],
   ]
 

@@ -5,13 +5,14 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { describe, expect, it } from '@effect/vitest'
 import Sqlite from 'better-sqlite3'
-import { ConfigProvider, Duration, Effect, Either, Layer, Logger, type LogLevel, Option } from 'effect'
+import { Duration, Effect, Layer, Logger, Option } from 'effect'
 import { afterAll, vi } from 'vitest'
 import * as Database from '../../src/layers/synchronous/betterSqlite3.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
 import { openProvider, ProviderStartupError } from '../../src/nuxt/adapters.js'
 import { journalModes, ProviderConfig, synchronousLevels } from '../../src/services/index.js'
+import { type Env, readSettings, withEnv } from '../support/settings.js'
 import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const { folder, remove } = temporaryFolder()
@@ -20,39 +21,7 @@ afterAll(remove)
 let files = 0
 const newFile = () => join(folder, `config-${++files}.db`)
 
-type Env = Record<string, string>
-
-const withEnv = (env: Env) => Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env))))
-
-interface Logged {
-  readonly level: LogLevel.LogLevel['_tag']
-  readonly message: string
-}
-
-const logTo = (lines: Array<Logged>) =>
-  Logger.replace(
-    Logger.defaultLogger,
-    Logger.make(({ logLevel, message }) => {
-      lines.push({ level: logLevel._tag, message: String(message) })
-    }),
-  )
-
-/** The settings that an environment gives, or the problems with it, and what was logged. */
-const read = (env: Env) => {
-  const logged: Array<Logged> = []
-  const result = Effect.runSync(
-    ProviderConfig.pipe(
-      Effect.provide(Config.layer),
-      Effect.either,
-      Effect.provide(Layer.merge(withEnv(env), logTo(logged))),
-    ),
-  )
-  return {
-    settings: Either.getOrUndefined(result),
-    problems: Either.isLeft(result) ? result.left.problems : [],
-    logged,
-  }
-}
+const read = readSettings
 
 const file = { OR3_SQLITE_DB_PATH: '/data/or3.db' }
 
@@ -100,7 +69,10 @@ const pragmasOf = (env: Env) =>
 
 describe('defaults', () => {
   const settings = {
+    driver: 'better-sqlite3',
     dbPath: '/data/or3.db',
+    authToken: Option.none(),
+    timeout: Duration.seconds(10),
     journalMode: 'WAL',
     synchronous: 'NORMAL',
     gcInterval: Option.some(Duration.hours(1)),
@@ -395,32 +367,6 @@ describe('OR3_SQLITE_PRAGMA_SYNCHRONOUS', () => {
   })
 })
 
-describe('OR3_SQLITE_DRIVER', () => {
-  it.each(['better-sqlite3', 'better', 'sqlite', 'SQLite', ' better-sqlite3 '])('accepts %j', (value) => {
-    expect(read({ ...file, OR3_SQLITE_DRIVER: value })).toEqual(read(file))
-  })
-
-  it.each(['bun', 'bun:sqlite', 'turso', 'libsql', 'd1', 'cloudflare-d1', 'cloudflare', 'Turso'])(
-    '%j is an engine that this release does not have: no start, and one line that says what to set',
-    async (value) => {
-      const path = newFile()
-      const { error } = await opening({ OR3_SQLITE_DB_PATH: path, OR3_SQLITE_DRIVER: value })
-      expect(error).toBe(
-        `OR3_SQLITE_DRIVER is "${value}", an engine that this release does not have: set it to better-sqlite3 and OR3_SQLITE_DB_PATH to a file`,
-      )
-      expect(existsSync(path)).toBe(false)
-    },
-  )
-
-  it('lists what it accepts when it is nothing known', () => {
-    for (const value of ['postgres', 'constructor', 'better sqlite3']) {
-      expect(read({ ...file, OR3_SQLITE_DRIVER: value }).problems).toEqual([
-        `OR3_SQLITE_DRIVER is "${value}", but accepts only better-sqlite3, or its other names better and sqlite`,
-      ])
-    }
-  })
-})
-
 describe('foreign keys', () => {
   it('are on', () => {
     expect(pragmasOf({ OR3_SQLITE_DB_PATH: newFile() }).foreignKeys).toBe(1)
@@ -429,7 +375,7 @@ describe('foreign keys', () => {
 
 describe('several wrong values', () => {
   const wrong = {
-    OR3_SQLITE_DRIVER: 'turso',
+    OR3_SQLITE_DRIVER: 'postgres',
     OR3_SQLITE_PRAGMA_JOURNAL_MODE: 'wall',
     OR3_SQLITE_PRAGMA_SYNCHRONOUS: 'never',
     OR3_SQLITE_ALLOW_IN_MEMORY: 'perhaps',

@@ -2,7 +2,7 @@
  * An index in UTF-8 order, walked in the order of JavaScript's strings: over plain arrays, where every look-up is counted.
  */
 import { describe, expect, it } from 'vitest'
-import { afterAll, inCodeUnitOrder, type KeyIndex } from '../../src/layers/synchronous/keyOrder.js'
+import { afterAll, inCodeUnitOrder, type KeyIndex } from '../../src/layers/sql/keyOrder.js'
 import { hostileKey, hostileKeys } from '../support/hostileKeys.js'
 import { cases, fc, patience } from '../support/property.js'
 

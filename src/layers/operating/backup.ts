@@ -14,7 +14,8 @@ import { syncFile, syncFolderOf } from './files.js'
 import { type Extent, leapSql } from '../synchronous/leap.js'
 import { attempt, patienceMillis, pinSnapshot } from './observer.js'
 import { type SchemaState, schemaState, withOffsetsOf } from './schemaState.js'
-import { isDriverError, rootMessage, toStorageError } from '../synchronous/sqliteErrors.js'
+import { rootMessage } from '../causes.js'
+import { isDriverError, toStorageError } from '../synchronous/sqliteErrors.js'
 
 /** A copy that is not what it should be, or a target that is not to be replaced. One line. */
 export class BackupRefused extends Data.TaggedError('BackupRefused')<{ readonly message: string }> {}
@@ -73,7 +74,8 @@ const count = (connection: Connection, sql: string) => connection.first<{ count:
 
 const nothing: Extent = { total: 0, highest: 0, clockBase: 0 }
 
-const legacyTotal = 'SELECT coalesce(sum(value), 0) AS total FROM server_version_counter'
+/** Versions of a database of the earlier package. */
+export const legacyTotal = 'SELECT coalesce(sum(value), 0) AS count FROM server_version_counter'
 
 /** What a database holds; of one of the earlier package the versions alone; nothing while it has no table for it. */
 export const extentIn = (connection: Connection): Extent => {
@@ -81,17 +83,19 @@ export const extentIn = (connection: Connection): Extent => {
   return connection.first(`SELECT 1 FROM sqlite_schema WHERE name = 'server_version_counter'`) === undefined
     ? nothing
     : schema.kind === 'legacy'
-      ? { ...nothing, total: connection.first<{ total: number }>(legacyTotal)!.total }
+      ? { ...nothing, total: count(connection, legacyTotal) }
       : schema.kind !== 'ours'
         ? nothing
         : connection.first<Extent>(withOffsetsOf(schema, leapSql.extent))!
 }
 
+export const workspaceCount = 'SELECT count(*) AS count FROM workspaces'
+
 /** How many workspaces a database has, removed ones too; 0 without the table. */
-export const workspacesIn = (connection: Connection): number =>
+const workspacesIn = (connection: Connection): number =>
   connection.first(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'workspaces'`) === undefined
     ? 0
-    : count(connection, 'SELECT count(*) AS count FROM workspaces')
+    : count(connection, workspaceCount)
 
 /**
  * Whether a copy that nobody else uses is a sound database of ours; makes it one file, without a write-ahead log beside it.

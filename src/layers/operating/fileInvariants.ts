@@ -32,17 +32,23 @@ const known = `SELECT workspace_id, hash, source_table, source_id FROM file_refe
 const count = (column: string) =>
   `(typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER})`
 
+/** The rules that need those functions. */
+export const fileRules = {
+  known: 'every file that a live record names is known to be referred to',
+  named: 'no file is thought to be referred to that no live record names',
+  record: 'a file is known by what its row says',
+  intent: 'an upload intent is of a file, and has a place only when it is settled',
+} as const
+
+/** Whether an upload intent is in order, but for the spelling of its hash. */
+export const intentHolds = `(hash <> '' AND mime_type <> '' AND ${count('size_bytes')} AND ${count('expires_at')}
+  AND (settled_at IS NULL OR ${count('settled_at')}) AND (storage_id IS NULL OR settled_at IS NOT NULL))`
+
 export const fileInvariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
+  [fileRules.known, `SELECT * FROM (${named}) EXCEPT ${known}`],
+  [fileRules.named, `${known} EXCEPT SELECT * FROM (${named})`],
   [
-    'every file that a live record names is known to be referred to',
-    `SELECT * FROM (${named}) EXCEPT ${known}`,
-  ],
-  [
-    'no file is thought to be referred to that no live record names',
-    `${known} EXCEPT SELECT * FROM (${named})`,
-  ],
-  [
-    'a file is known by what its row says',
+    fileRules.record,
     `SELECT coalesce(r.workspace_id, f.workspace_id) AS workspace_id, coalesce(r.pk, f.pk) AS pk
      FROM s_file_meta AS r FULL JOIN file_records AS f ON f.workspace_id = r.workspace_id AND f.pk = r.pk
      WHERE (f.hash, f.deleted, f.size_bytes)
@@ -50,17 +56,16 @@ export const fileInvariants: ReadonlyArray<readonly [rule: string, sql: string]>
   ],
   [
     'the bytes a workspace uses are those of its files',
-    `SELECT coalesce(u.workspace_id, s.workspace_id) AS workspace_id, u.used_bytes, s.bytes
-     FROM file_usage AS u FULL JOIN (
-       SELECT workspace_id, sum(size_bytes) AS bytes FROM file_records GROUP BY workspace_id) AS s
-       ON s.workspace_id = u.workspace_id
-     WHERE coalesce(u.used_bytes, 0) IS NOT coalesce(s.bytes, 0)`,
+    // Not every engine has full joins of more than tables.
+    `SELECT * FROM (
+       SELECT workspace_id, max(used) AS used_bytes, max(summed) AS bytes FROM (
+         SELECT workspace_id, used_bytes AS used, NULL AS summed FROM file_usage
+         UNION ALL SELECT workspace_id, NULL, sum(size_bytes) FROM file_records GROUP BY workspace_id)
+       GROUP BY workspace_id)
+     WHERE coalesce(used_bytes, 0) IS NOT coalesce(bytes, 0)`,
   ],
   [
-    'an upload intent is of a file, and has a place only when it is settled',
-    `SELECT workspace_id, id FROM upload_reservations
-     WHERE NOT (hash <> '' AND hash = or3_file_hash(hash) AND mime_type <> '' AND ${count('size_bytes')}
-       AND ${count('expires_at')} AND (settled_at IS NULL OR ${count('settled_at')})
-       AND (storage_id IS NULL OR settled_at IS NOT NULL))`,
+    fileRules.intent,
+    `SELECT workspace_id, id FROM upload_reservations WHERE NOT (hash = or3_file_hash(hash) AND ${intentHolds})`,
   ],
 ]

@@ -6,12 +6,14 @@ import type Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
 import type { StorageError } from '../../services/StorageError.js'
 import { type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
-import { type Connection, makeConnection } from '../synchronous/connection.js'
+import { makeConnection } from '../synchronous/connection.js'
+import { ask, type Look, lookIn } from './look.js'
 import { attempt, pinSnapshot } from './observer.js'
+import type { Row } from '../sql/batch.js'
 import { unbornWorkspace } from '../synchronous/position.js'
-import { perTable } from '../synchronous/pushSql.js'
-import { extentIn, workspacesIn } from './backup.js'
-import { type SchemaState, schemaState, withOffsetsOf } from './schemaState.js'
+import { perTable } from '../sql/perTable.js'
+import { legacyTotal, workspaceCount } from './backup.js'
+import { type KnownSchema, lookAtSchema, type SchemaState, withOffsetsOf } from './schemaState.js'
 import { epochSeconds } from '../time.js'
 
 export interface SlowestDevice {
@@ -41,21 +43,31 @@ export interface WorkspaceStatus {
   readonly slowestDevice: SlowestDevice | null
 }
 
-export interface DatabaseStatus {
-  readonly path: string
-  readonly bytes: number
-  readonly walBytes: number
-  /** Within the file, to be used again; `vacuum` gives them back. */
-  readonly freeBytes: number
+/** What a database says of itself, whatever engine has it. */
+export interface Content {
   readonly schema: SchemaState
-  readonly pragmas: Readonly<Record<string, string | number>>
-  /** Whether the note is there by which a restored backup is recognised. */
-  readonly hasNote: boolean
   /** Empty while the schema lacks the tables. */
   readonly workspaces: ReadonlyArray<WorkspaceStatus>
   /** Of a database of the earlier package, which is adopted before its workspaces can be told one by one; else absent. */
   readonly toAdopt?: { readonly workspaces: number; readonly versions: number }
 }
+
+/** What only a file has. */
+export interface FileFacts {
+  readonly path: string
+  readonly bytes: number
+  readonly walBytes: number
+  /** Within the file, to be used again; `vacuum` gives them back. */
+  readonly freeBytes: number
+  readonly pragmas: Readonly<Record<string, string | number>>
+  /** Whether the note is there by which a restored backup is recognised. */
+  readonly hasNote: boolean
+}
+
+export type FileStatus = FileFacts & Content
+
+/** Over a network there is an address, and the rest is the service's own. */
+export type DatabaseStatus = FileStatus | ({ readonly address: string } & Content)
 
 const known = `
   SELECT id, name, deleted,
@@ -73,40 +85,38 @@ const logs = `
   FROM (SELECT workspace_id, count(*) AS entries, min(server_version) AS first FROM change_log
     GROUP BY workspace_id) AS g`
 
-/** With `min`, SQLite takes the other columns from the row that has it. */
 const devices = `
-  SELECT workspace_id AS id, count(*) AS devices, device_id AS deviceId, min(last_seen_version) AS version,
-    updated_at AS heardOf
-  FROM device_cursors GROUP BY workspace_id`
+  SELECT * FROM (
+    SELECT workspace_id AS id, device_id AS deviceId, last_seen_version AS version, updated_at AS heardOf,
+      count(*) OVER (PARTITION BY workspace_id) AS devices,
+      row_number() OVER (PARTITION BY workspace_id ORDER BY last_seen_version, device_id) AS place
+    FROM device_cursors)
+  WHERE place = 1`
 
 const liveRows = perTable(
   (table) => `SELECT workspace_id AS id, count(*) AS rows FROM s_${table} WHERE deleted = 0 GROUP BY 1`,
 )
 
-/** A pending migration may have yet to make it. */
-const hasTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?`
+type Rows = ReadonlyMap<string, Row>
 
-const byId = <Row extends { readonly id: string }>(rows: ReadonlyArray<Row>) =>
-  new Map(rows.map((row) => [row.id, row]))
+const byId = (rows: ReadonlyArray<Row>): Rows => new Map(rows.map((row) => [row.id, row]))
 
-const workspacesOf = (
-  connection: Connection,
+function* lookAtWorkspaces(
   schema: SchemaState,
+  tables: ReadonlySet<string>,
   now: number,
-): ReadonlyArray<WorkspaceStatus> => {
-  const people = byId(connection.all<{ id: string; name: string; deleted: number; members: number }>(known))
-  const places = byId(
-    connection.all<{ id: string; version: number; floor: number }>(withOffsetsOf(schema, positions)),
-  )
-  const history = byId(connection.all<{ id: string; entries: number; oldest: number | null }>(logs))
-  const slowest = byId(
-    connection.all<{ id: string; devices: number; deviceId: string; version: number; heardOf: number }>(
-      devices,
-    ),
-  )
-  const rows = syncedTables
-    .filter((table) => connection.first(hasTable, `s_${table}`) !== undefined)
-    .map((table) => [table, byId(connection.all<{ id: string; rows: number }>(liveRows[table]))] as const)
+): Look<ReadonlyArray<WorkspaceStatus>> {
+  // A pending migration may have yet to make one of them.
+  const synced = syncedTables.filter((table) => tables.has(`s_${table}`))
+  const results = yield [
+    ...[known, withOffsetsOf(schema, positions), logs, devices],
+    ...synced.map((table) => liveRows[table]),
+  ].map((sql) => ask(sql))
+  const [people, places, history, slowest, ...counts] = results.map(byId) as [
+    ...[Rows, Rows, Rows, Rows],
+    ...ReadonlyArray<Rows>,
+  ]
+  const rows = synced.map((table, place) => [table, counts[place]!] as const)
   return [...new Set([...people.keys(), ...places.keys()])].map((id) => {
     const person = people.get(id)
     const { version = 0, floor = 0 } = places.get(id) ?? {}
@@ -119,7 +129,7 @@ const workspacesOf = (
       members: person?.members ?? 0,
       liveRows: Object.fromEntries(
         rows.flatMap(([table, counts]) => {
-          const count = counts.get(id)?.rows
+          const count: number | undefined = counts.get(id)?.rows
           return count === undefined ? [] : [[table, count]]
         }),
       ),
@@ -144,18 +154,37 @@ const workspacesOf = (
 /** The tables of sync came with the second migration. */
 const hasTables = ({ kind, pending }: SchemaState) => kind === 'ours' && pending.every(({ id }) => id > 2)
 
+/** Asked only where there is the table. */
+const adoptable = [
+  ['workspaces', workspaceCount],
+  ['server_version_counter', legacyTotal],
+] as const
+
+function* lookAtAdoptable(tables: ReadonlySet<string>): Look<NonNullable<Content['toAdopt']>> {
+  const results = yield adoptable.map(([table, sql]) => ask(tables.has(table) ? sql : 'SELECT 0 AS count'))
+  const [workspaces, versions] = results.map(([row]) => row!.count as number)
+  return { workspaces: workspaces!, versions: versions! }
+}
+
+/** What there is beside the schema; `now` in epoch seconds. */
+export function* lookAtContent({ schema, tables }: KnownSchema, now: number): Look<Content> {
+  return {
+    schema,
+    workspaces: hasTables(schema) ? yield* lookAtWorkspaces(schema, tables, now) : [],
+    ...(schema.kind === 'legacy' ? { toAdopt: yield* lookAtAdoptable(tables) } : {}),
+  }
+}
+
 const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0)
 
 /** The database must be open; it is never opened by other means here, see `databaseFile.ts`. */
-export const inspect = (
-  database: Sqlite.Database,
-  path: string,
-): Effect.Effect<DatabaseStatus, StorageError> =>
+export const inspect = (database: Sqlite.Database, path: string): Effect.Effect<FileStatus, StorageError> =>
   Effect.flatMap(epochSeconds, (now) =>
     attempt('status', () => {
       pinSnapshot(database)
       const connection = makeConnection(database)
-      const schema = schemaState(connection)
+      const known = lookIn(connection, lookAtSchema())
+      const { schema, ...content } = lookIn(connection, lookAtContent(known, now))
       const pragma = (name: string) => database.pragma(name, { simple: true }) as string | number
       const pragmas = Object.fromEntries(
         ['journal_mode', 'page_size', 'auto_vacuum', 'encoding'].map((name) => [name, pragma(name)]),
@@ -168,24 +197,20 @@ export const inspect = (
         schema,
         pragmas,
         hasNote: existsSync(`${path}-seen`),
-        workspaces: hasTables(schema) ? workspacesOf(connection, schema, now) : [],
-        ...(schema.kind === 'legacy'
-          ? { toAdopt: { workspaces: workspacesIn(connection), versions: extentIn(connection).total } }
-          : {}),
+        ...content,
       }
     }),
   )
 
 /** Whether anybody would see what is in the workspace; undefined for one that the database does not know. */
-export const workspaceNamed = (
-  connection: Connection,
+export function* lookAtWorkspace(
   id: string,
-): { readonly name: string | null; readonly removed: boolean } | undefined => {
-  const person = connection.first<{ name: string; deleted: number }>(
-    'SELECT name, deleted FROM workspaces WHERE id = ?',
-    id,
-  )
+): Look<{ readonly name: string | null; readonly removed: boolean } | undefined> {
+  const [people, synced] = yield [
+    ask('SELECT name, deleted FROM workspaces WHERE id = ?', id),
+    ask('SELECT 1 AS known FROM server_version_counter WHERE workspace_id = ?', id),
+  ]
+  const person = people![0]
   if (person !== undefined) return { name: person.name, removed: person.deleted === 1 }
-  const synced = connection.first('SELECT 1 FROM server_version_counter WHERE workspace_id = ?', id)
-  return synced === undefined || id === unbornWorkspace ? undefined : { name: null, removed: false }
+  return synced!.length === 0 || id === unbornWorkspace ? undefined : { name: null, removed: false }
 }

@@ -14,7 +14,7 @@ import { makeConnection } from '../synchronous/connection.js'
 import { addFileFunctions, fileInvariants } from './fileInvariants.js'
 import { attempt } from './observer.js'
 import { unbornWorkspace } from '../synchronous/position.js'
-import { requiredTables } from '../synchronous/schemaVersion.js'
+import { requiredTables } from '../sql/schemaVersion.js'
 import { objectsOf, type SchemaObjects } from './schemaState.js'
 
 /** A rule that does not hold, with the first few that break it. */
@@ -25,7 +25,8 @@ export interface Fault {
   readonly more: boolean
 }
 
-const shown = 3
+/** Of what breaks a rule. */
+export const shown = 3
 
 const rows = `(${syncedTables
   .map(
@@ -38,10 +39,11 @@ const rows = `(${syncedTables
 const ofItsRow = (condition: (table: SyncedTable) => string) =>
   `CASE x.table_name ${syncedTables.map((table) => `WHEN '${table}' THEN ${condition(table)}`).join(' ')} ELSE 1 END`
 
+/** By the index of its key, which cannot be missing: Turso's engine would take another. */
 const noRow = (where: string) =>
   ofItsRow(
     (table) =>
-      `NOT EXISTS (SELECT 1 FROM s_${table} AS r WHERE r.workspace_id = x.workspace_id AND r.pk = x.pk AND ${where})`,
+      `NOT EXISTS (SELECT 1 FROM s_${table} AS r INDEXED BY sqlite_autoindex_s_${table}_1 WHERE r.workspace_id = x.workspace_id AND r.pk = x.pk AND ${where})`,
   )
 
 const count = (column: string) =>
@@ -61,14 +63,14 @@ const withoutCounter = (table: string) =>
 /** Whether the file was adopted from the earlier package, whose list of migrations stays in it. */
 const isAdopted = `EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'kysely_migration')`
 
+export const soundRule = 'the file is sound'
+export const foreignKeyRule = 'foreign keys lead to a row'
+
 /** In the order in which they are looked at. */
 export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
+  [soundRule, `SELECT integrity_check AS problem FROM pragma_integrity_check WHERE problem <> 'ok'`],
   [
-    'the file is sound',
-    `SELECT integrity_check AS problem FROM pragma_integrity_check WHERE problem <> 'ok'`,
-  ],
-  [
-    'foreign keys lead to a row',
+    foreignKeyRule,
     // Of our own tables: those of the earlier package's other features are theirs. Table by table, since one that refers to
     // what can be no parent fails the pragma as a whole.
     `SELECT f."table", f.rowid AS "row", f.parent FROM sqlite_schema AS s, pragma_foreign_key_check(s.name) AS f
@@ -215,44 +217,77 @@ const described = (row: object) =>
 
 export const schemaRule = 'the schema is what the migrations made'
 
-const schemaFaults = (database: Sqlite.Database, expected: SchemaObjects): ReadonlyArray<string> => {
-  const present = objectsOf(makeConnection(database))
-  return [...expected].flatMap(([name, sql]) => {
+/** What is missing or otherwise, of what the migrations make. */
+export const schemaFaults = (expected: SchemaObjects, present: SchemaObjects): ReadonlyArray<string> =>
+  [...expected].flatMap(([name, sql]) => {
     const found = present.get(name)
     return found === sql ? [] : [`${name} is ${found === undefined ? 'missing' : 'another'}`]
   })
-}
 
 const faultOf = (rule: string, found: ReadonlyArray<string>): ReadonlyArray<Fault> =>
   found.length === 0 ? [] : [{ rule, examples: found.slice(0, shown), more: found.length > shown }]
 
-/** Looks at one rule after the other, on a connection that sees one snapshot; tells before each. */
+type Find<A> = Effect.Effect<A, StorageError>
+
+/** The first few that break it, and one more if there are more; undefined where the engine does not tell. */
+export type Rule = readonly [rule: string, find: Find<ReadonlyArray<object> | undefined>]
+
+export interface Verdict {
+  readonly faults: ReadonlyArray<Fault>
+  /** How many rules were looked at. */
+  readonly asked: number
+  /** Those that the engine does not tell about. */
+  readonly untold: ReadonlyArray<string>
+}
+
+export type OnRule = (done: number, of: number, rule: string) => Effect.Effect<void>
+
+/** A damaged page ends the statement that meets it; the others may still say something. */
+const orDamage = (find: Rule[1]): Rule[1] =>
+  Effect.catchIf(
+    find,
+    (error) => error.reason === 'corrupt',
+    () => Effect.succeed([{ problem: 'a damaged page was met' }]),
+  )
+
+/** Looks at one rule after the other; tells before each. */
+export const judge = (
+  findInSchema: Find<ReadonlyArray<string>>,
+  rules: ReadonlyArray<Rule>,
+  onRule: OnRule,
+): Find<Verdict> =>
+  Effect.gen(function* () {
+    const of = rules.length + 1
+    yield* onRule(0, of, schemaRule)
+    const schema = yield* findInSchema
+    const faults = [...faultOf(schemaRule, schema)]
+    const untold: Array<string> = []
+    // Without a table there is nothing to ask.
+    if (schema.some((problem) => /^table .* is missing$/.test(problem))) return { faults, asked: of, untold }
+    for (const [index, [rule, find]] of rules.entries()) {
+      yield* onRule(index + 1, of, rule)
+      const found = yield* orDamage(find)
+      if (found === undefined) untold.push(rule)
+      else faults.push(...faultOf(rule, found.map(described)))
+    }
+    return { faults, asked: of - untold.length, untold }
+  })
+
+/** As `judge`, on a connection that sees one snapshot. */
 export const findFaults = (
   database: Sqlite.Database,
   expected: SchemaObjects,
-  onRule: (done: number, of: number, rule: string) => Effect.Effect<void> = () => Effect.void,
-): Effect.Effect<ReadonlyArray<Fault>, StorageError> =>
-  Effect.gen(function* () {
+  onRule: OnRule = () => Effect.void,
+): Find<Verdict> =>
+  Effect.suspend(() => {
     database.pragma(`cache_size = ${-64 * 1024}`)
     addFileFunctions(database)
-    const of = invariants.length + 1
-    yield* onRule(0, of, schemaRule)
-    const schema = yield* attempt('check', () => schemaFaults(database, expected))
-    const faults = [...faultOf(schemaRule, schema)]
-    // Without a table there is nothing to ask.
-    if (schema.some((problem) => /^table .* is missing$/.test(problem))) return faults
-    for (const [index, [rule, sql]] of invariants.entries()) {
-      yield* onRule(index + 1, of, rule)
-      const found = yield* attempt('check', () =>
-        database.prepare<[], object>(`${sql} LIMIT ${shown + 1}`).all(),
-      ).pipe(
-        // A damaged page ends the statement that meets it; the others may still say something.
-        Effect.catchIf(
-          (error) => error.reason === 'corrupt',
-          () => Effect.succeed([{ problem: 'a damaged page was met' }]),
-        ),
-      )
-      faults.push(...faultOf(rule, found.map(described)))
-    }
-    return faults
+    return judge(
+      attempt('check', () => schemaFaults(expected, objectsOf(makeConnection(database)))),
+      invariants.map(([rule, sql]) => [
+        rule,
+        attempt('check', () => database.prepare<[], object>(`${sql} LIMIT ${shown + 1}`).all()),
+      ]),
+      onRule,
+    )
   })

@@ -16,10 +16,11 @@ export interface LeftOut {
   readonly examples: ReadonlyArray<string>
 }
 
-const shown = 3
+/** Examples told of. */
+export const shownLeftOut = 3
 
 /** What is no JSON at all, an invariant tells. */
-const fits = (table: unknown, pk: unknown, json: unknown): number => {
+export const fits = (table: unknown, pk: unknown, json: unknown): number => {
   if (!isSyncedTable(table) || typeof pk !== 'string') return 0
   if (!isTokenKey(pk)) return 0
   if (typeof json !== 'string') return 1
@@ -38,7 +39,7 @@ const leftOutSql = syncedTables
   )
   .join(' UNION ALL ')
 
-interface Row {
+export interface LeftOutRow {
   readonly workspaceId: string
   readonly table: SyncedTable
   readonly pk: string
@@ -46,7 +47,7 @@ interface Row {
 }
 
 /** A deleted record is left out by nothing but its key. */
-const exampleOf = ({ json, ...place }: Row) => {
+export const exampleOf = ({ json, ...place }: LeftOutRow) => {
   const lacks =
     json === null || !isTokenKey(place.pk) ? 'a key that clients take' : lackOf(place.table, JSON.parse(json))
   return JSON.stringify({ ...place, lacks })
@@ -58,8 +59,8 @@ export const findLeftOut = (database: Sqlite.Database): Effect.Effect<LeftOut, S
     database.function('fits_a_snapshot', { deterministic: true }, fits)
     const examples: Array<string> = []
     let count = 0
-    for (const row of database.prepare<[], Row>(leftOutSql).iterate()) {
-      if (++count <= shown) examples.push(exampleOf(row))
+    for (const row of database.prepare<[], LeftOutRow>(leftOutSql).iterate()) {
+      if (++count <= shownLeftOut) examples.push(exampleOf(row))
     }
     return { count, examples }
   }).pipe(

@@ -65,8 +65,9 @@ export const observe = (path: string): Effect.Effect<Sqlite.Database, DatabaseOp
     return database
   })
 
-/** From here on the connection sees one and the same state, whatever others commit, until it is closed. */
+/** From here on, if not before, the connection sees one and the same state, whatever others commit, until it is closed. */
 export const pinSnapshot = (database: Sqlite.Database): void => {
+  if (database.inTransaction) return
   database.exec('BEGIN')
   database.prepare('SELECT count(*) FROM sqlite_schema').get()
 }

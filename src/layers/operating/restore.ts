@@ -13,7 +13,8 @@ import { makeConnection } from '../synchronous/connection.js'
 import { copyNew, resemble, syncFile, syncFolderOf } from './files.js'
 import { type Holder, holdersOf, holdersText } from './holders.js'
 import { type Extent, lastSeen } from '../synchronous/leap.js'
-import { isDriverError, rootMessage, sqliteCode } from '../synchronous/sqliteErrors.js'
+import { rootMessage } from '../causes.js'
+import { isDriverError, sqliteCode } from '../synchronous/sqliteErrors.js'
 
 export interface Restored extends Checked {
   /** The database as it was; undefined when there was none. */

@@ -1,11 +1,12 @@
 /**
- * Which schema a database file has, looked at without migrating it.
+ * Which schema a database has, looked at without migrating it.
  */
 import Sqlite from 'better-sqlite3'
 import { Effect, Layer, Logger, LogLevel } from 'effect'
 import type { SchemaVersion } from '../../services/SchemaMigrator.js'
 import { type Connection, makeConnection } from '../synchronous/connection.js'
 import * as Config from '../ProviderConfig.js'
+import { ask, type Look, lookIn } from './look.js'
 import * as Migrator from '../synchronous/SchemaMigrator.js'
 import {
   isOurs,
@@ -15,7 +16,8 @@ import {
   newestKnown,
   ownerOf,
   tableNames,
-} from '../synchronous/schemaVersion.js'
+  versionOf,
+} from '../sql/schemaVersion.js'
 
 export interface SchemaState {
   /**
@@ -29,25 +31,38 @@ export interface SchemaState {
   readonly pending: ReadonlyArray<SchemaVersion>
 }
 
-const hasTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?`
 const newest = `SELECT migration_id AS id, name FROM ${migrationsTable} ORDER BY migration_id DESC LIMIT 1`
 
-export const schemaState = (connection: Connection): SchemaState => {
-  const has = (table: string) => connection.first(hasTable, table) !== undefined
-  const applied = has(migrationsTable) ? connection.first<{ id: number; name: string }>(newest) : undefined
-  if (applied !== undefined) {
-    const name = `${String(applied.id).padStart(3, '0')}_${applied.name}`
-    const isNewer = applied.id > newestKnown.id
-    return {
-      kind: !isOurs({ id: applied.id, name }) ? 'foreign' : isNewer ? 'newer' : 'ours',
-      applied: name,
-      pending: knownMigrations.filter(({ id }) => id > applied.id),
-    }
-  }
-  const tables = connection.all<{ name: string }>(tableNames).map(({ name }) => name)
-  const hasHistory = has('kysely_migration') && connection.first(legacyHistory) !== undefined
-  return { kind: ownerOf(tables, hasHistory), applied: 'none', pending: knownMigrations }
+export interface KnownSchema {
+  readonly schema: SchemaState
+  /** What has no table cannot be asked for. */
+  readonly tables: ReadonlySet<string>
 }
+
+export function* lookAtSchema(): Look<KnownSchema> {
+  const [names] = yield [ask(tableNames)]
+  const tables = new Set(names!.map(({ name }) => name as string))
+  const ledger = tables.has(migrationsTable) ? [ask(newest)] : []
+  const history = tables.has('kysely_migration') ? [ask(legacyHistory)] : []
+  const found = ledger.length + history.length === 0 ? [] : yield [...ledger, ...history]
+  const applied = ledger.length === 0 ? undefined : found[0]![0]
+  const hasHistory = history.length > 0 && found.at(-1)!.length > 0
+  return {
+    tables,
+    schema:
+      applied === undefined
+        ? { kind: ownerOf([...tables], hasHistory), applied: 'none', pending: knownMigrations }
+        : stateOf(versionOf(applied.id, applied.name)),
+  }
+}
+
+const stateOf = (applied: SchemaVersion): SchemaState => ({
+  kind: !isOurs(applied) ? 'foreign' : applied.id > newestKnown.id ? 'newer' : 'ours',
+  applied: applied.name,
+  pending: knownMigrations.filter(({ id }) => id > applied.id),
+})
+
+export const schemaState = (connection: Connection): SchemaState => lookIn(connection, lookAtSchema()).schema
 
 /** As a sentence names it. */
 export const schemaName = ({ kind, applied }: SchemaState): string =>
@@ -61,12 +76,12 @@ export const withOffsetsOf = ({ pending }: SchemaState, sql: string): string =>
 export type SchemaObjects = ReadonlyMap<string, string>
 
 /** Without the migrator's own table: that is the library's, whose next release may describe it otherwise. */
-const objects = `
+export const schemaObjects = `
   SELECT type || ' ' || name AS name, sql FROM sqlite_schema
   WHERE sql IS NOT NULL AND tbl_name <> '${migrationsTable}'`
 
 export const objectsOf = (connection: Connection): SchemaObjects =>
-  new Map(connection.all<{ name: string; sql: string }>(objects).map(({ name, sql }) => [name, sql]))
+  new Map(connection.all<{ name: string; sql: string }>(schemaObjects).map(({ name, sql }) => [name, sql]))
 
 /** What the migrations make of an empty database. */
 export const expectedObjects: Effect.Effect<SchemaObjects> = Effect.gen(function* () {

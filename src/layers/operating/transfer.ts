@@ -12,7 +12,8 @@ import { InvalidOp, OpConflict, type OpRule } from '../../services/SyncErrors.js
 import { type GatewayError, OpAccepted, SyncGateway } from '../../services/SyncGateway.js'
 import type { Connection } from '../synchronous/connection.js'
 import { positionOf } from '../synchronous/position.js'
-import { perTable } from '../synchronous/pushSql.js'
+import { perTable } from '../sql/perTable.js'
+import { ask, type Look } from './look.js'
 
 const exportFormat = 'or3-sqlite-workspace'
 const exportVersion = 1
@@ -37,7 +38,8 @@ const page = perTable(
     ORDER BY server_version LIMIT ${pageRows}`,
 )
 
-interface Row {
+/** A live record, as it is stored. */
+export interface ExportRow {
   readonly version: number
   readonly pk: string
   readonly json: string
@@ -52,36 +54,59 @@ const payloadText = (json: string) => (/[\r\n]/.test(json) ? JSON.stringify(JSON
 
 const lineOf = (
   table: SyncedTable,
-  { pk, json, clock: stored, hlc, opId, deviceId }: Row,
+  { pk, json, clock: stored, hlc, opId, deviceId }: ExportRow,
   clockOffset: number,
 ) => {
   const clock = shownClock(stored, clockOffset)
   return `${JSON.stringify({ table, pk, stamp: { deviceId, opId, hlc, clock } }).slice(0, -1)},"payload":${payloadText(json)}}\n`
 }
 
-export const headerOf = (connection: Connection, workspace: ExportHeader['workspace']): ExportHeader => ({
-  workspace,
-  rows: syncedTables.reduce(
-    (sum, table) => sum + connection.first<{ count: number }>(counted[table], workspace.id)!.count,
-    0,
-  ),
-})
+export const linesOf = (table: SyncedTable, rows: ReadonlyArray<ExportRow>, clockOffset: number): string =>
+  rows.map((row) => lineOf(table, row, clockOffset)).join('')
 
-/** The lines of an export, some at a time, with the number of records so far; on a connection that sees one snapshot. */
+const headerLine = ({ workspace, rows }: ExportHeader): string =>
+  `${JSON.stringify({ format: exportFormat, version: exportVersion, workspace, rows })}\n`
+
+/** How many records a workspace has. */
+export function* lookAtSize(workspaceId: string): Look<number> {
+  const results = yield syncedTables.map((table) => ask(counted[table], workspaceId))
+  return results.reduce((sum, [row]) => sum + (row!.count as number), 0)
+}
+
+/** Where an export goes, and who is told how far it is. */
+export interface Sink<E> {
+  readonly write: (text: string) => Effect.Effect<void, E>
+  readonly onRows: (done: number, of: number) => void
+}
+
+/** Writes the lines of an export, some at a time. */
+export const writeExport = <E>(
+  header: ExportHeader,
+  lines: Iterable<{ readonly text: string; readonly rows: number }>,
+  { write, onRows }: Sink<E>,
+): Effect.Effect<ExportHeader, E> =>
+  Effect.gen(function* () {
+    yield* write(headerLine(header))
+    for (const { text, rows } of lines) {
+      yield* write(text)
+      onRows(rows, header.rows)
+    }
+    return header
+  })
+
+/** The lines of a workspace, with the number of records so far; on a connection that sees one snapshot. */
 export function* exportLines(
   connection: Connection,
-  { workspace, rows }: ExportHeader,
+  workspaceId: string,
 ): Generator<{ readonly text: string; readonly rows: number }> {
-  const header = { format: exportFormat, version: exportVersion, workspace, rows }
-  yield { text: `${JSON.stringify(header)}\n`, rows: 0 }
-  const { clockOffset } = positionOf(connection, workspace.id)
+  const { clockOffset } = positionOf(connection, workspaceId)
   let done = 0
   for (const table of syncedTables) {
     for (let after = 0; ;) {
-      const found = connection.all<Row>(page[table], workspace.id, after)
+      const found = connection.all<ExportRow>(page[table], workspaceId, after)
       if (found.length === 0) break
       done += found.length
-      yield { text: found.map((row) => lineOf(table, row, clockOffset)).join(''), rows: done }
+      yield { text: linesOf(table, found, clockOffset), rows: done }
       after = found.at(-1)!.version
     }
   }

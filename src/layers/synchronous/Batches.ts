@@ -15,11 +15,13 @@ const run =
 /** One statement is a transaction of its own, and sees one state. */
 const isSingle = ({ statements }: Batch<unknown, unknown>) => statements.length === 1
 
+export const batchesOn = ({ single, snapshot, write }: Database['Type']): Batches['Type'] => ({
+  read: (operation, batch) => (isSingle(batch) ? single : snapshot)(operation, run(batch)),
+  write: (operation, batch) => (isSingle(batch) ? single : write)(operation, run(batch)),
+})
+
 /** The batches of an engine in the process. */
 export const layer: Layer.Layer<Batches, never, Database> = Layer.effect(
   Batches,
-  Effect.map(Database, ({ single, snapshot, write }) => ({
-    read: (operation, batch) => (isSingle(batch) ? single : snapshot)(operation, run(batch)),
-    write: (operation, batch) => (isSingle(batch) ? single : write)(operation, run(batch)),
-  })),
+  Effect.map(Database, batchesOn),
 )

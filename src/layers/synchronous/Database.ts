@@ -6,6 +6,7 @@
 import { Clock, Context, Deferred, Effect, Either, FiberId, Schedule } from 'effect'
 import { StorageError } from '../../services/StorageError.js'
 import { type Connection, transaction } from './connection.js'
+import { damage, DamagedPayload } from '../sql/payload.js'
 import { isDriverError, toStorageError } from './sqliteErrors.js'
 
 /** How long a lock held by another process is waited for. */
@@ -50,7 +51,7 @@ export class Database extends Context.Tag('or3-provider-sqlite/Database')<
 
 const isBusy = (error: unknown) => error instanceof StorageError && error.reason === 'busy'
 
-/** A failure of the driver becomes a typed error; whatever else is thrown is a bug and stays a defect. */
+/** A failure of the driver, or damage, becomes a typed error; whatever else is thrown is a bug and stays a defect. */
 const attempt = <A, E>(
   connection: Connection,
   operation: string,
@@ -60,6 +61,7 @@ const attempt = <A, E>(
     try {
       return body(connection)
     } catch (error) {
+      if (error instanceof DamagedPayload) return Either.left(damage(operation)(error))
       if (isDriverError(error)) return Either.left(toStorageError(operation)(error))
       throw error
     }

@@ -16,19 +16,18 @@ import { DatabaseOpenError, type StorageError } from '../../services/StorageErro
 import { isFilled, prepareFile, settledSize } from './databaseFile.js'
 import { beginNote, hasNote } from './leap.js'
 import {
-  all,
   isOurs,
   knownMigrations,
   legacyHistory,
   migrationsTable,
-  newestApplied,
   newestKnown,
   ownerOf,
-  refuseNewer,
   requiredTables,
   tableNames,
-} from './schemaVersion.js'
-import { isStorageFault, openError, rootMessage, toStorageError } from './sqliteErrors.js'
+} from '../sql/schemaVersion.js'
+import { all, newestApplied, refuseNewer } from './schemaVersion.js'
+import { rootMessage } from '../causes.js'
+import { isStorageFault, openError, toStorageError } from './sqliteErrors.js'
 
 /**
  * What the connection that serves has to know. Who asks for it can be sure that the schema is there.

@@ -1,5 +1,5 @@
 /**
- * The sync gateway on SQLite. Each verb has a file of its own: push, pull, snapshot, retention.
+ * The sync gateway on SQLite. Each verb has a file of its own: push, pull, snapshot; retention is the same on every engine.
  */
 import { Effect, Layer, RcRef, Schedule } from 'effect'
 import { gatewayOf } from '../../services/gatewayOf.js'
@@ -8,9 +8,10 @@ import { SyncGateway } from '../../services/SyncGateway.js'
 import { Database } from './Database.js'
 import { limitedWarning } from '../logLimit.js'
 import { makeNews, type News } from '../news.js'
+import { Batches } from '../sql/Batches.js'
+import { gcChangeLog, gcTombstones, updateCursor } from '../sql/retention.js'
 import { pull } from './pull.js'
 import { push } from './push.js'
-import { gcChangeLog, gcTombstones, updateCursor } from './retention.js'
 import { snapshot } from './snapshot.js'
 
 /** How often it is asked whether another connection has committed, while somebody follows. */
@@ -36,10 +37,11 @@ const watchOthers = (database: Database['Type'], news: News) =>
   })
 
 /** The gateway. While somebody follows changes, it looks for the commits of other connections ten times a second. */
-export const layer: Layer.Layer<SyncGateway, never, Database | IdGenerator> = Layer.scoped(
+export const layer: Layer.Layer<SyncGateway, never, Database | Batches | IdGenerator> = Layer.scoped(
   SyncGateway,
   Effect.gen(function* () {
     const database = yield* Database
+    const batches = yield* Batches
     const ids = yield* IdGenerator
     const news = yield* makeNews
     const warnOfLeap = yield* limitedWarning(
@@ -52,9 +54,9 @@ export const layer: Layer.Layer<SyncGateway, never, Database | IdGenerator> = La
         push: push(database, news),
         pull: pull(database, news, warnOfLeap),
         snapshot: snapshot(database, ids),
-        updateCursor: updateCursor(database),
-        gcChangeLog: gcChangeLog(database),
-        gcTombstones: gcTombstones(database),
+        updateCursor: updateCursor(batches),
+        gcChangeLog: gcChangeLog(batches),
+        gcTombstones: gcTombstones(batches),
       },
       (workspaceId) => Effect.zipRight(RcRef.get(watch), news.follow(workspaceId)),
     )

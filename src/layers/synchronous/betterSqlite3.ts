@@ -13,7 +13,8 @@ import { Database, databaseOn, lockPatienceMillis } from './Database.js'
 import { mendEmptiedLogs } from './emptiedLog.js'
 import { leapIfRestored, noteExtent } from './leap.js'
 import { SchemaImage } from './SchemaMigrator.js'
-import { openError, rootMessage, sqliteCode } from './sqliteErrors.js'
+import { rootMessage } from '../causes.js'
+import { openError, sqliteCode } from './sqliteErrors.js'
 
 const make = Effect.gen(function* () {
   const settings = yield* ProviderConfig

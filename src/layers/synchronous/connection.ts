@@ -16,6 +16,8 @@ export interface Connection {
   readonly run: (sql: string, ...params: ReadonlyArray<unknown>) => number
   /** Any statement: its rows, none of one that returns none. */
   readonly execute: (sql: string, params: ReadonlyArray<unknown>) => Array<Readonly<Record<string, unknown>>>
+  /** The same one after the other, of one that returns rows. To be read to its end, or left, before anything else. */
+  readonly rows: (sql: string, params: ReadonlyArray<unknown>) => Iterable<Readonly<Record<string, unknown>>>
   /** One row after the other, as arrays, which is faster for wide ones. To be read to its end, or left, before anything else. */
   readonly each: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => Iterable<Row>
 }
@@ -61,6 +63,7 @@ export const makeConnection = (database: Driver): Connection => {
       prepared.run(...params)
       return []
     },
+    rows: (sql, params) => prepare(sql).iterate(...params) as Iterable<Readonly<Record<string, unknown>>>,
     each: <Row>(sql: string, ...params: ReadonlyArray<unknown>) => {
       let statement = preparedArrays.get(sql)
       if (statement === undefined) {

@@ -7,51 +7,18 @@
 import { Effect, Either } from 'effect'
 import { isFromBeforeRestore, shownClock } from '../../services/epochs.js'
 import { checkPull, fitsPage } from '../../services/requests.js'
-import { type SyncChange, type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
+import type { SyncChange } from '../../services/SyncDomain.js'
 import type { GatewayError, PullPage, PullRequest } from '../../services/SyncGateway.js'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { leap } from './leap.js'
-import { logEntryColumns, type LogEntryTuple } from '../sql/logEntry.js'
-import { parsePayload } from './payload.js'
+import { pullSql } from '../sql/pullSql.js'
+import type { LogEntryTuple } from '../sql/logEntry.js'
+import { parsePayload } from '../sql/payload.js'
 import type { LimitedWarning } from '../logLimit.js'
 import type { News } from '../news.js'
 import { type Position, positionOf } from './position.js'
 import { epochSeconds } from '../time.js'
-
-const logColumns = `${logEntryColumns}, op_id`
-
-/** A put says whose notification it is; a delete has no payload, so its row does. */
-const visibleEntry = `(:userId IS NULL OR :userId = coalesce(
-  CASE op WHEN 'put' THEN CASE json_type(payload_json, '$.user_id') WHEN 'text' THEN payload_json ->> '$.user_id' END
-  ELSE (SELECT user_id FROM s_notifications AS n WHERE n.workspace_id = change_log.workspace_id AND n.pk = change_log.pk)
-  END, :userId))`
-
-const wholeLog = `
-  SELECT ${logColumns} FROM change_log
-  WHERE workspace_id = :workspaceId AND server_version > :logCursor AND (table_name <> 'notifications' OR ${visibleEntry})`
-
-const logOf = (table: SyncedTable) => `
-  SELECT ${logColumns} FROM change_log
-  WHERE workspace_id = :workspaceId AND table_name = '${table}' AND server_version > :logCursor
-  ${table === 'notifications' ? `AND ${visibleEntry}` : ''}`
-
-const rowsOf = (table: SyncedTable) => `
-  SELECT server_version, '${table}', pk, iif(deleted, 'delete', 'put'), data_json, clock, hlc, device_id, op_id
-  FROM s_${table}
-  WHERE workspace_id = :workspaceId AND server_version > :cursor AND server_version <= :floor
-  ${table === 'notifications' ? 'AND (:userId IS NULL OR :userId = coalesce(user_id, :userId))' : ''}`
-
-const inOrder = (branches: ReadonlyArray<string>) =>
-  `${branches.join(' UNION ALL ')} ORDER BY server_version LIMIT :wanted`
-
-export const pullSql = {
-  page: (tables: ReadonlyArray<SyncedTable>, belowFloor: boolean): string =>
-    inOrder([
-      ...(belowFloor ? tables.map(rowsOf) : []),
-      ...(tables.length === syncedTables.length ? [wholeLog] : tables.map(logOf)),
-    ]),
-}
 
 const toChange = (row: LogEntryTuple, { versionOffset, clockOffset }: Position): SyncChange => {
   const [version, tableName, pk, op, payloadJson, clock, hlc, deviceId, opId] = row

@@ -6,9 +6,9 @@
  */
 import { Effect, Either } from 'effect'
 import { leapSize, rebasedClock } from '../../services/epochs.js'
-import { type CheckedOp, checkOp, isSameAsStands, isUuid, sameContent } from '../../services/opRules.js'
+import { type CheckedOp, isSameAsStands, isUuid, sameContent } from '../../services/opRules.js'
 import { checkPush } from '../../services/requests.js'
-import { InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
+import { OpConflict, OpForbidden } from '../../services/SyncErrors.js'
 import {
   type GatewayError,
   OpAccepted,
@@ -18,6 +18,7 @@ import {
   type PushResult,
 } from '../../services/SyncGateway.js'
 import type { Connection } from './connection.js'
+import { type Checked, checkOps, isRefused } from '../sql/checkOps.js'
 import { contentHash } from '../sql/contentHash.js'
 import type { Database } from './Database.js'
 import { FileIndex } from './fileIndex.js'
@@ -26,18 +27,13 @@ import type { News } from '../news.js'
 import { type Position, positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
 import { Records, standingOp } from './records.js'
-import { epochSeconds, letOthersGo } from '../time.js'
-
-type Checked = CheckedOp | InvalidOp | OpForbidden
-
-const isRefused = (op: Checked): op is InvalidOp | OpForbidden =>
-  op instanceof InvalidOp || op instanceof OpForbidden
+import { epochSeconds } from '../time.js'
 
 export const push =
   (database: Database['Type'], news: News) =>
   (request: PushRequest): Effect.Effect<PushResult, GatewayError> =>
     Effect.flatMap(checkPush(request), ({ workspaceId, userId, ops }) =>
-      Effect.flatMap(checkAll(workspaceId, userId, ops), (checked) => {
+      Effect.flatMap(checkOps(workspaceId, userId, ops), (checked) => {
         if (checked.every(isRefused)) {
           return database.direct('push', (connection) => ({
             outcomes: checked,
@@ -53,24 +49,6 @@ export const push =
         )
       }),
     )
-
-/** So many characters of payload are serialised in one go; the usual batch has less. */
-const sliceLength = 256 * 1_024
-
-/** Checks all ops, and lets others go in between when there is much to serialise. */
-const checkAll = (workspaceId: string, userId: string | undefined, ops: ReadonlyArray<unknown>) => {
-  const checked: Array<Checked> = []
-  const slice: Effect.Effect<ReadonlyArray<Checked>> = Effect.suspend(() => {
-    for (let length = 0; checked.length < ops.length;) {
-      if (length >= sliceLength) return Effect.zipRight(letOthersGo, slice)
-      const op = checkOp(workspaceId, userId, ops[checked.length])
-      checked.push(op)
-      if (!isRefused(op)) length += op.payloadJson?.length ?? 0
-    }
-    return Effect.succeed(checked)
-  })
-  return slice
-}
 
 interface RenamedRow {
   readonly new_op_id: string

@@ -1,12 +1,8 @@
 /**
  * The statements of a push. `push.ts` says in which order they run and why.
  */
-import { type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { logEntryColumns } from '../sql/logEntry.js'
-
-/** One statement per synced table: a table's name enters SQL only from the list of `SyncDomain`. */
-export const perTable = (text: (table: SyncedTable) => string): Record<SyncedTable, string> =>
-  Object.fromEntries(syncedTables.map((table) => [table, text(table)])) as Record<SyncedTable, string>
+import { perTable } from '../sql/perTable.js'
 
 export const pushSql = {
   raiseWatermark: `

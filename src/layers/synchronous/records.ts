@@ -5,7 +5,7 @@ import { shownClock } from '../../services/epochs.js'
 import type { CheckedOp } from '../../services/opRules.js'
 import { type Superseded, supersededBy } from '../../services/Winner.js'
 import type { Connection } from './connection.js'
-import { parsePayload } from './payload.js'
+import { parsePayload } from '../sql/payload.js'
 import { pushSql } from './pushSql.js'
 
 /** A record's row, as `pushSql.standing` gives it. */

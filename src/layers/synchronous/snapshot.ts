@@ -15,10 +15,11 @@ import type { SnapshotGone } from '../../services/SyncErrors.js'
 import type { SnapshotError, SnapshotPage, SnapshotRequest } from '../../services/SyncGateway.js'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
-import { inCodeUnitOrder, type KeyIndex } from './keyOrder.js'
-import { parsePayload } from './payload.js'
+import { inCodeUnitOrder, type KeyIndex } from '../sql/keyOrder.js'
+import { parsePayload } from '../sql/payload.js'
 import { positionOf } from './position.js'
-import { perTable } from './pushSql.js'
+import { perTable } from '../sql/perTable.js'
+import { recordColumns } from '../sql/snapshotSql.js'
 import { letOthersGo } from '../time.js'
 
 const inRange = (table: SyncedTable) =>
@@ -31,20 +32,13 @@ const inRange = (table: SyncedTable) =>
  * @readByTests of the query plans.
  */
 export const snapshotSql = {
-  /** A tombstone says when its record was deleted; when it is collected, the row's last change was that. */
-  records: perTable(
-    (table) => `
-      SELECT r.pk, iif(r.deleted, NULL, r.data_json), r.clock, r.hlc, r.op_id,
-        iif(r.deleted, coalesce((SELECT t.deleted_at FROM tombstones AS t
-          WHERE t.workspace_id = r.workspace_id AND t.table_name = '${table}' AND t.pk = r.pk), r.updated_at), NULL),
-        ${table === 'notifications' ? 'r.user_id' : 'NULL'}
-      ${inRange(table)} ORDER BY r.pk`,
-  ),
+  records: perTable((table) => `SELECT ${recordColumns(table)} ${inRange(table)} ORDER BY r.pk`),
 
   lastKey: perTable((table) => `SELECT r.pk ${inRange(table)} ORDER BY r.pk DESC LIMIT 1`),
 }
 
-type RecordRow = readonly [
+/** Columns of `recordColumns`. */
+type RecordTuple = readonly [
   pk: string,
   payloadJson: string | null,
   clock: number,
@@ -57,15 +51,15 @@ type RecordRow = readonly [
 /** To SQLite every blob is greater than every text. */
 const endOfKeys = Buffer.alloc(0)
 
-const keysOf = (connection: Connection, workspaceId: string, table: SyncedTable): KeyIndex<RecordRow> => {
+const keysOf = (connection: Connection, workspaceId: string, table: SyncedTable): KeyIndex<RecordTuple> => {
   const between = (from: string, to: string | undefined) => ({ workspaceId, from, to: to ?? endOfKeys })
   return {
-    range: (from, to) => connection.each<RecordRow>(snapshotSql.records[table], between(from, to)),
+    range: (from, to) => connection.each<RecordTuple>(snapshotSql.records[table], between(from, to)),
     last: (from, to) => connection.first<{ pk: string }>(snapshotSql.lastKey[table], between(from, to))?.pk,
   }
 }
 
-const recordOf = (tableName: SyncedTable, row: RecordRow, clockOffset: number): StoredRecord => {
+const recordOf = (tableName: SyncedTable, row: RecordTuple, clockOffset: number): StoredRecord => {
   const [pk, payloadJson, stored, hlc, opId, deletedAt, owner] = row
   return { tableName, pk, payloadJson, clock: shownClock(stored, clockOffset), hlc, opId, deletedAt, owner }
 }

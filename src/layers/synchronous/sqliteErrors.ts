@@ -1,45 +1,16 @@
 /**
- * The one place that knows SQLite's result codes.
+ * The one place that knows how SQLite's driver fails.
  */
 import Sqlite from 'better-sqlite3'
+import { linksOf, reasonOfCode, rootMessage } from '../causes.js'
 import { DatabaseOpenError, StorageError, type StorageReason } from '../../services/StorageError.js'
-
-const reasons: ReadonlyArray<readonly [prefix: string, reason: StorageReason]> = [
-  ['SQLITE_BUSY', 'busy'],
-  ['SQLITE_LOCKED', 'busy'],
-  // Processes that open the write-ahead log at the same moment.
-  ['SQLITE_PROTOCOL', 'busy'],
-  ['SQLITE_FULL', 'full'],
-  ['SQLITE_READONLY', 'readonly'],
-  ['SQLITE_PERM', 'readonly'],
-  ['SQLITE_CORRUPT', 'corrupt'],
-  ['SQLITE_NOTADB', 'corrupt'],
-  ['SQLITE_CONSTRAINT', 'constraint'],
-  ['SQLITE_IOERR', 'io'],
-  ['SQLITE_CANTOPEN', 'io'],
-]
-
-const links = function* (error: unknown) {
-  let current = error
-  for (let depth = 0; depth < 10 && typeof current === 'object' && current !== null; depth++) {
-    yield current as { readonly code?: unknown; readonly message?: unknown; readonly cause?: unknown }
-    current = (current as { readonly cause?: unknown }).cause
-  }
-}
 
 /** The result code of the driver's error at the bottom of a chain of causes, such as `SQLITE_BUSY`. */
 export const sqliteCode = (error: unknown): string | undefined => {
-  for (const { code } of links(error)) {
+  for (const { code } of linksOf(error)) {
     if (typeof code === 'string' && code.startsWith('SQLITE_')) return code
   }
   return undefined
-}
-
-/** The innermost message of a chain of causes, its first line. */
-export const rootMessage = (error: unknown): string => {
-  let message = String(error)
-  for (const link of links(error)) if (typeof link.message === 'string') message = link.message
-  return message.split('\n', 1)[0] ?? message
 }
 
 /** The driver refuses a closed handle with a plain TypeError. */
@@ -52,7 +23,7 @@ export const isDriverError = (error: unknown): boolean =>
 const storageReason = (error: unknown): StorageReason => {
   const code = sqliteCode(error)
   if (code === undefined) return isClosed(error) ? 'closed' : 'other'
-  return reasons.find(([prefix]) => code.startsWith(prefix))?.[1] ?? 'other'
+  return reasonOfCode(code) ?? 'other'
 }
 
 /** Whether the file or its disk is at fault, and not the statement or its data. */
@@ -66,7 +37,7 @@ export const toStorageError =
 
 /** What loading the driver's addon fails with: none was built, or one for another Node or another system. */
 const isDriverMissing = (cause: unknown) => {
-  for (const { code, message } of links(cause)) {
+  for (const { code, message } of linksOf(cause)) {
     if (code === 'ERR_DLOPEN_FAILED') return true
     if (
       /^Could not locate the bindings file|compiled against a different Node\.js version/.test(

@@ -19,9 +19,12 @@ export interface KeyIndex<Row extends readonly [pk: string, ...rest: ReadonlyArr
   readonly last: (from: string, to: string | undefined) => string | undefined
 }
 
-interface Range {
+export interface KeyRange {
   readonly from: string
   readonly to: string | undefined
+}
+
+interface Range extends KeyRange {
   /** All keys of the range begin with the same characters, up to one that is high in all or beyond U+FFFF in all. */
   readonly settled: number
 }
@@ -32,17 +35,26 @@ const hasHigh = /[\ue000-\uffff]/
 
 const isHigh = (key: string, index: number) => key.charCodeAt(index) >= 0xe000
 const isLead = (key: string, index: number) => (key.charCodeAt(index) & 0xfc00) === 0xd800
-const isTrail = (key: string, index: number) => (key.charCodeAt(index) & 0xfc00) === 0xdc00
+export const isTrail = (key: string, index: number) => (key.charCodeAt(index) & 0xfc00) === 0xdc00
 
 const nextHigh = (key: string, from: number): number => {
   for (let index = from; index < key.length; index++) if (isHigh(key, index)) return index
   return -1
 }
 
-const commonLength = (a: string, b: string): number => {
+export const commonLength = (a: string, b: string): number => {
   let length = 0
   while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length++
   return length
+}
+
+/** In the order of UTF-8 bytes, in which surrogates come last. */
+const bytePlace = (unit: number) => (unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit)
+
+/** Whether a key comes before another one in SQLite's order. */
+export const isBefore = (a: string, b: string): boolean => {
+  const at = commonLength(a, b)
+  return at < b.length && (at === a.length || bytePlace(a.charCodeAt(at)) < bytePlace(b.charCodeAt(at)))
 }
 
 /** The least string above all that begin with these characters; undefined if there is none. */
@@ -88,8 +100,8 @@ const split = ({ to, settled }: Range, key: string, place: number): ReadonlyArra
   ]
 }
 
-/** What comes after a key, whether or not it is there, as if every place had been split: the last range first. */
-const rangesAfter = (after: string): Array<Range> => {
+/** What comes after a key, whether or not it is there, as if every place had been split: the last range first. A walk begins so. */
+export const rangesAfter = (after: string): Array<Range> => {
   const ranges: Array<Range> = []
   let to: string | undefined
   let settled = 0

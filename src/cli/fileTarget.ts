@@ -1,0 +1,81 @@
+/**
+ * A database in a file, as commands see it.
+ */
+import { Effect, Layer, Option } from 'effect'
+import { observedFile } from '../layers/operating/Observed.js'
+import { observe } from '../layers/operating/observer.js'
+import { type SchemaState, schemaState } from '../layers/operating/schemaState.js'
+import { layerWithConfig } from '../layers/Provider.js'
+import { makeConnection } from '../layers/synchronous/connection.js'
+import * as Migrator from '../layers/synchronous/SchemaMigrator.js'
+import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
+import { SchemaMigrator } from '../services/SchemaMigrator.js'
+import { failed } from './failure.js'
+import { type FileTarget, requireCurrent } from './target.js'
+
+/** Also of an empty file: no command but `restore` makes a database of one. */
+const requireOurs = (file: string, { kind }: SchemaState) =>
+  kind === 'foreign' || kind === 'empty'
+    ? failed(`${file} is no database of this package: check OR3_SQLITE_DB_PATH`)
+    : Effect.void
+
+/** Runs a body on a connection that cannot write. It sees each commit, unless it pins what it sees. */
+export const reading = <A, E, R>(
+  file: string,
+  body: (database: Effect.Effect.Success<ReturnType<typeof observe>>) => Effect.Effect<A, E, R>,
+) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const database = yield* observe(file)
+      yield* requireOurs(file, schemaState(makeConnection(database)))
+      return yield* body(database)
+    }),
+  )
+
+const legacyOf = (file: string) => ({
+  message: `${file} is of the earlier package: copy it first (\`or3-sqlite backup FILE\`), then \`or3-sqlite migrate\``,
+  isAdopted: true,
+})
+
+/** The settings as the services need them, on the file itself. */
+const serverSettings = (settings: ProviderSettings, file: string) =>
+  reading(file, (database) =>
+    Effect.gen(function* () {
+      yield* requireCurrent({ name: file, legacy: legacyOf(file) }, schemaState(makeConnection(database)))
+      const isWal = database.pragma('journal_mode', { simple: true }) === 'wal'
+      // The mode is the server's choice, whose settings this process may not have been given.
+      const fallback = settings.journalMode === 'WAL' ? 'DELETE' : settings.journalMode
+      return Layer.succeed(ProviderConfig, {
+        ...settings,
+        dbPath: file,
+        journalMode: isWal ? 'WAL' : fallback,
+        gcInterval: Option.none(),
+      })
+    }),
+  )
+
+/** `file` is the file itself, whatever links lead to it. */
+export const fileTarget = (settings: ProviderSettings, file: string): FileTarget => ({
+  ...{ settings, file, name: file, legacy: legacyOf(file) },
+  afterDamage: 'keep a copy of the file and restore a backup',
+  observing: (body) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const seen = yield* Effect.flatMap(observe(file), (database) =>
+          observedFile(database, file, settings),
+        )
+        yield* requireOurs(file, seen.schema)
+        return yield* body(seen)
+      }),
+    ),
+  serving: (body) =>
+    Effect.flatMap(serverSettings(settings, file), (own) =>
+      Effect.provide(body, Layer.provide(layerWithConfig, own)),
+    ),
+  schema: reading(file, (database) => Effect.sync(() => schemaState(makeConnection(database)))),
+  migrating: Effect.map(SchemaMigrator, ({ appliedAtStart }) => appliedAtStart).pipe(
+    Effect.provide(
+      Layer.provide(Migrator.layer, Layer.succeed(ProviderConfig, { ...settings, dbPath: file })),
+    ),
+  ),
+})

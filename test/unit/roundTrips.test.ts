@@ -1,0 +1,365 @@
+/**
+ * What each call costs where the engine is behind a network: round trips, counted exactly, so that one more is noticed.
+ */
+import { randomUUID } from 'node:crypto'
+import { Context, Duration, Effect, Layer, Logger, Option } from 'effect'
+import { describe, expect, it, vi } from 'vitest'
+import { Batches } from '../../src/layers/sql/Batches.js'
+import { stepSize } from '../../src/layers/sql/retention.js'
+import {
+  FileReferences,
+  Maintenance,
+  Memberships,
+  type PendingOp,
+  storageKinds,
+  SyncGateway,
+  syncedTables,
+  UploadIntents,
+  Upkeep,
+  WorkspaceStore,
+} from '../../src/services/index.js'
+import { batchLayer, committingEngine } from '../support/layerSubjects.js'
+import { del, put, scope } from '../support/ops.js'
+import { putWhole } from '../support/records.js'
+
+interface Cost {
+  reads: number
+  writes: number
+  /** That came back. */
+  rows: number
+}
+
+/** The engine, and what it was asked for. */
+const counted = (cost: Cost) =>
+  Layer.map(committingEngine, (context) => {
+    const { read, write } = Context.get(context, Batches)
+    const counting =
+      (run: Batches['Type']['read'], kind: 'reads' | 'writes'): Batches['Type']['read'] =>
+      (operation, batch) =>
+        Effect.suspend(() => {
+          cost[kind]++
+          return run(operation, {
+            ...batch,
+            read: (results) => {
+              cost.rows += results.flat().length
+              return batch.read(results)
+            },
+          })
+        })
+    return Context.make(Batches, { read: counting(read, 'reads'), write: counting(write, 'writes') })
+  })
+
+type Services = Layer.Layer.Success<ReturnType<typeof batchLayer>>
+
+/** What a call costs after what was done before it. */
+const costOf = async <A>(
+  before: Effect.Effect<A, unknown, Services>,
+  call: (prepared: A) => Effect.Effect<unknown, unknown, Services>,
+): Promise<Cost> => {
+  const cost: Cost = { reads: 0, writes: 0, rows: 0 }
+  await Effect.gen(function* () {
+    const prepared = yield* before
+    Object.assign(cost, { reads: 0, writes: 0, rows: 0 })
+    yield* call(prepared)
+  }).pipe(
+    Effect.provide(
+      Layer.provide(
+        batchLayer(counted(cost), { dbPath: ':memory:', gcInterval: Option.none() }),
+        Logger.remove(Logger.defaultLogger),
+      ),
+    ),
+    Effect.runPromise,
+  )
+  return cost
+}
+
+const push = (ops: ReadonlyArray<PendingOp>, more = {}) =>
+  Effect.flatMap(SyncGateway, (gateway) => gateway.push({ ...scope(), ...more, ops }))
+
+const nothing = Effect.void
+const many = (count: number, make: (index: number) => PendingOp) =>
+  Array.from({ length: count }, (_, index) => make(index))
+
+const mixed = many(1_000, (index) => {
+  const table = syncedTables[index % syncedTables.length]!
+  const parts = { table, pk: `pk${index % 300}`, clock: index, id: `op${index}` }
+  return index % 5 === 0 ? del(parts) : put(parts)
+})
+
+type Case = readonly [
+  name: string,
+  trips: number,
+  before: Effect.Effect<any, unknown, Services>,
+  call: (prepared: any) => Effect.Effect<unknown, unknown, Services>,
+]
+
+const ada = { provider: 'p', providerUserId: 'ada', email: 'a@b.c' }
+
+const user = Effect.flatMap(WorkspaceStore, (store) => store.getOrCreateUser(ada))
+const member = Effect.gen(function* () {
+  const store = yield* WorkspaceStore
+  const { userId } = yield* user
+  return { userId, ...(yield* store.createWorkspace({ userId, name: 'Home' })) }
+})
+const members = Effect.gen(function* () {
+  const owner = yield* member
+  const store = yield* WorkspaceStore
+  const { userId } = yield* store.getOrCreateUser({ ...ada, providerUserId: 'bob' })
+  yield* (yield* Memberships).addMember({ ...owner, userId, role: 'editor' })
+  return { ...owner, userId }
+})
+
+const gateway = <A, E>(call: (gateway: SyncGateway['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(SyncGateway, call)
+const store = <A, E>(call: (store: WorkspaceStore['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(WorkspaceStore, call)
+const memberships = <A, E>(call: (memberships: Memberships['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Memberships, call)
+const intents = <A, E>(call: (intents: UploadIntents['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(UploadIntents, call)
+
+const file = { ...scope(), intentId: 'i', hash: 'h', mimeType: 'm', sizeBytes: 1 }
+const reserved = intents((intents) => intents.reserve({ ...file, expiresAt: 2e10 }))
+
+const snapshotOf = (request: { readonly pageSize: number; readonly pageToken?: string }) =>
+  gateway((gateway) => gateway.snapshot({ ...scope(), ...request }))
+
+const filledTables = push(many(700, (index) => putWhole(syncedTables[index % 7]!, `pk${index}`)))
+
+const pushes: ReadonlyArray<Case> = [
+  ['of one op', 1, nothing, () => push([put()])],
+  ['of 1,000 ops', 1, nothing, () => push(mixed)],
+  [
+    'of 1,000 ops that meet records',
+    1,
+    push(mixed.map((op) => ({ ...op, stamp: { ...op.stamp, opId: randomUUID() } }))),
+    () => push(mixed),
+  ],
+  [
+    'of several megabytes',
+    1,
+    nothing,
+    () => push(many(30, (n) => put({ pk: `${n}`, payload: { text: 'x'.repeat(200_000) } }))),
+  ],
+  [
+    'of ops that share ids and records',
+    1,
+    nothing,
+    () => push([put({ id: 'a' }), put({ id: 'a' }), put({ id: 'a', clock: 2 })]),
+  ],
+  ['of odd ids', 1, nothing, () => push([put({ odd: 'no uuid' })])],
+  [
+    'of notifications',
+    1,
+    nothing,
+    () =>
+      push([put({ table: 'notifications' }), del({ table: 'notifications', clock: 2 })], {
+        caller: { userId: 'u', workspaceId: 'w1' },
+      }),
+  ],
+  ['of nothing valid', 1, nothing, () => push([put({ table: 'none' })])],
+  ['that was made before', 2, push(mixed), () => push(mixed)],
+  [
+    'that is refused for one op',
+    2,
+    push([put({ table: 'notifications', pk: 'n', payload: { user_id: 'v' } })]),
+    () =>
+      push([put(), put({ table: 'notifications', pk: 'n', clock: 2 })], {
+        caller: { userId: 'u', workspaceId: 'w1' },
+      }),
+  ],
+]
+
+const reads: ReadonlyArray<Case> = [
+  ['a page of a pull', 1, push(mixed), () => gateway((gateway) => gateway.pull({ ...scope(), cursor: 0 }))],
+  [
+    'a page of some tables',
+    1,
+    push(mixed),
+    () => gateway((gateway) => gateway.pull({ ...scope(), cursor: 0, tables: ['kv'] })),
+  ],
+  ['a snapshot across all tables', 1, filledTables, () => snapshotOf({ pageSize: 1_000 })],
+  ['its first page', 1, filledTables, () => snapshotOf({ pageSize: 150 })],
+  [
+    'a page between tables',
+    1,
+    Effect.flatMap(filledTables, () => snapshotOf({ pageSize: 95 })),
+    ({ nextPageToken }) => snapshotOf({ pageSize: 10, pageToken: nextPageToken }),
+  ],
+  ['a snapshot of nothing', 1, nothing, () => snapshotOf({ pageSize: 10 })],
+  ['a role', 1, member, (membership) => store((store) => store.getWorkspaceRole(membership))],
+  [
+    'the default workspace',
+    1,
+    Effect.tap(member, ({ userId }) => store((store) => store.getOrCreateDefaultWorkspace(userId))),
+    ({ userId }) => store((store) => store.getOrCreateDefaultWorkspace(userId)),
+  ],
+  ['an identity that is known', 1, user, () => user],
+  ['a user', 1, user, () => store((store) => store.getUser(ada))],
+  ['the workspaces of a user', 1, member, ({ userId }) => store((store) => store.listUserWorkspaces(userId))],
+  ['all workspaces', 1, member, () => store((store) => store.listWorkspaceIds)],
+  ['the members', 1, member, ({ workspaceId }) => memberships((members) => members.listMembers(workspaceId))],
+  ...storageKinds.map((kind): Case => [
+    `files: ${kind}`,
+    1,
+    filledTables,
+    () => Effect.flatMap(FileReferences, (files) => files.query({ ...scope(), kind })),
+  ]),
+  [
+    'the backlog where nothing waits',
+    1,
+    push(mixed),
+    () => Effect.flatMap(Maintenance, ({ state }) => state),
+  ],
+]
+
+const writes: ReadonlyArray<Case> = [
+  [
+    'a cursor',
+    1,
+    push([put()]),
+    () => gateway((gateway) => gateway.updateCursor({ ...scope(), deviceId: 'd', version: 1 })),
+  ],
+  ['a new user', 2, nothing, () => user],
+  ['a first workspace', 2, user, ({ userId }) => store((store) => store.getOrCreateDefaultWorkspace(userId))],
+  ['a workspace', 1, user, ({ userId }) => store((store) => store.createWorkspace({ userId, name: 'n' }))],
+  [
+    'a new name',
+    1,
+    member,
+    (membership) => store((store) => store.updateWorkspace({ ...membership, name: 'n' })),
+  ],
+  ['the active workspace', 1, member, (membership) => store((store) => store.setActiveWorkspace(membership))],
+  ['a removal', 1, member, (membership) => store((store) => store.removeWorkspace(membership))],
+  [
+    'a new member',
+    1,
+    Effect.all([member, store((store) => store.getOrCreateUser({ ...ada, providerUserId: 'eve' }))]),
+    ([{ workspaceId }, { userId }]) =>
+      memberships((members) => members.addMember({ workspaceId, userId, role: 'viewer' })),
+  ],
+  [
+    'a new role',
+    1,
+    members,
+    (membership) => memberships((members) => members.setRole({ ...membership, role: 'viewer' })),
+  ],
+  [
+    'a member who goes',
+    1,
+    members,
+    (membership) => memberships((members) => members.removeMember(membership)),
+  ],
+  ['room for a file', 1, nothing, () => reserved],
+  [
+    'an upload that ends',
+    1,
+    reserved,
+    () => intents((intents) => intents.consume({ ...file, storageId: 's' })),
+  ],
+  ['an upload that is given up', 1, reserved, () => intents((intents) => intents.cancel(file))],
+  ['a leap', 2, push([put()]), () => gateway((gateway) => gateway.pull({ ...scope(), cursor: 100 }))],
+]
+
+describe.each([
+  ['a push', pushes],
+  ['reading', reads],
+  ['writing', writes],
+] as const)('%s takes as many round trips as it says:', (_kind, cases) => {
+  it.each(cases)('%s: %i', async (_name, trips, before, call) => {
+    const { reads, writes } = await costOf(before, call)
+    expect(reads + writes).toBe(trips)
+  })
+})
+
+describe('a poll with nothing new', () => {
+  it('takes one round trip, and one row', async () => {
+    const cost = await costOf(push(mixed), ({ serverVersion }) =>
+      gateway((gateway) => gateway.pull({ ...scope(), cursor: serverVersion })),
+    )
+    expect(cost).toEqual({ reads: 1, writes: 0, rows: 1 })
+  })
+})
+
+describe('a collection', () => {
+  const old = 40 * 86_400
+  const retentionSeconds = 30 * 86_400
+
+  /** A log of some entries, all of them deletes of their own records, that every device has passed, and that are old. */
+  const aged = (entries: number) =>
+    Effect.gen(function* () {
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - old * 1_000 })
+      const gateway = yield* SyncGateway
+      for (let at = 0; at < entries; at += 1_000) {
+        yield* push(many(Math.min(1_000, entries - at), (index) => del({ pk: `pk${at + index}` })))
+      }
+      vi.useRealTimers()
+      yield* push([put({ pk: 'last' })])
+      yield* gateway.updateCursor({ ...scope(), deviceId: 'd', version: entries + 1 })
+    }).pipe(Effect.ensuring(Effect.sync(() => vi.useRealTimers())))
+
+  const request = { ...scope(), retentionSeconds }
+  const tripsOf = async (entries: number, call: Effect.Effect<unknown, unknown, Services>) => {
+    const { reads, writes } = await costOf(aged(entries), () => call)
+    return reads + writes
+  }
+
+  it.each([
+    [0, 1],
+    [stepSize, 2],
+    [3 * stepSize, 4],
+  ])('of a log with %i old entries: %i', async (entries, trips) => {
+    expect(
+      await tripsOf(
+        entries,
+        gateway((gateway) => gateway.gcChangeLog(request)),
+      ),
+    ).toBe(trips)
+  })
+
+  it.each([
+    [0, 1],
+    [stepSize, 2],
+    [3 * stepSize, 4],
+  ])('of %i old tombstones: %i', async (entries, trips) => {
+    expect(
+      await tripsOf(
+        entries,
+        gateway((gateway) => gateway.gcTombstones(request)),
+      ),
+    ).toBe(trips)
+  })
+
+  it('of all workspaces where nothing waits: one, and two for each workspace', async () => {
+    const call = Effect.flatMap(Upkeep, ({ collect, tidy }) =>
+      Effect.zipRight(collect({ retention: Duration.days(30) }), tidy),
+    )
+    expect(await tripsOf(0, call)).toBe(3)
+  })
+
+  it('is told of beforehand in a few', async () => {
+    const call = Effect.flatMap(Maintenance, ({ state }) => state)
+    expect(await tripsOf(2_000, call)).toBeLessThanOrEqual(1 + 3)
+  })
+})
+
+describe('a snapshot of keys that JavaScript and SQLite order in different ways', () => {
+  const keys = ['\uffff', '\u{10000}', '\ue000', '\ud7ff', 'a', '\uffff\u{10000}', '\uffff\uffff']
+
+  it('takes one trip where all that is left goes into the page', async () => {
+    const pushed = push(keys.map((pk) => putWhole('kv', pk)))
+    const { reads } = await costOf(pushed, () => snapshotOf({ pageSize: 100 }))
+    expect(reads).toBe(1)
+  })
+
+  it('takes a few more for a page that begins after a key of a thousand of them', async () => {
+    const long = ['\uffff'.repeat(1_024), '\u{10000}'.repeat(512), 'a']
+    const begun = Effect.flatMap(push(long.map((pk) => putWhole('kv', pk))), () =>
+      snapshotOf({ pageSize: 2 }),
+    )
+    const { reads } = await costOf(begun, ({ nextPageToken }) =>
+      snapshotOf({ pageSize: 2, pageToken: nextPageToken! }),
+    )
+    expect(reads).toBeLessThanOrEqual(3)
+  })
+})
