@@ -246,17 +246,19 @@ const changes = (
 const decided = (push: Push, before: Before): Decision => decide(before, push.ops, push.userId, push.now)
 
 /** Lets the statements take the ops, unless they cannot decide that. */
-const undecided = (push: Push): Either.Either<Batch<Before>, InvalidRequest> => {
+const undecided = (
+  push: Push,
+): Either.Either<Batch<{ readonly before: Before; readonly decision: Decision }>, InvalidRequest> => {
   const { statements, understand } = readings(push)
   return Either.map(changes(push, undecidedOf(push)), (changes) => ({
     statements: [...statements, ...changes],
     read: (results) => {
       const before = understand(results)
-      const { taken, isOurs } = decided(push, before)
-      if (results.at(-1)!.length > 0 !== (taken.length > 0 && !isOurs)) {
+      const decision = decided(push, before)
+      if (results.at(-1)!.length > 0 !== (decision.taken.length > 0 && !decision.isOurs)) {
         throw new Error('the statements of a push and its decision disagree')
       }
-      return Either.right(before)
+      return Either.right({ before, decision })
     },
   }))
 }
@@ -310,9 +312,12 @@ const mayPassOn = ({ ops, userId }: Push) => {
 export const push =
   ({ read, write }: Batches['Type'], news: News) =>
   (request: PushRequest): Effect.Effect<PushResult, GatewayError> => {
-    /** Decides with the contents of the ops that are logged, if there are any. */
-    const decideAll = (push: Push, before: Before): Effect.Effect<Decision, StorageError> => {
-      const decision = decided(push, before)
+    /** A decision with the contents of the ops that are logged, if there are any. */
+    const decideAll = (
+      push: Push,
+      before: Before,
+      decision = decided(push, before),
+    ): Effect.Effect<Decision, StorageError> => {
       if (decision.guessed.length === 0) return Effect.succeed(decision)
       return Effect.map(read('push', readContents(push.workspaceId, decision.guessed, before)), (known) =>
         decided(push, known),
@@ -337,8 +342,8 @@ export const push =
     const pushAll = (push: Push): Effect.Effect<Decision, StorageError | InvalidRequest> =>
       Effect.gen(function* () {
         if (mayPassOn(push)) return yield* takeDecided(push, yield* read('push', readBefore(push)))
-        const before = yield* write('push', yield* undecided(push))
-        return yield* decided(push, before).isOurs ? takeDecided(push, before) : decideAll(push, before)
+        const { before, decision } = yield* write('push', yield* undecided(push))
+        return yield* decision.isOurs ? takeDecided(push, before) : decideAll(push, before, decision)
       })
 
     return Effect.gen(function* () {
