@@ -4,7 +4,7 @@
  */
 import { Effect, type Scope } from 'effect'
 import type { Observed } from '../layers/operating/Observed.js'
-import type { SchemaState } from '../layers/operating/schemaState.js'
+import type { SchemaState } from '../layers/sql/schemaLook.js'
 import type { ProviderSettings } from '../services/ProviderConfig.js'
 import type { SchemaError, SchemaVersion } from '../services/SchemaMigrator.js'
 import type { DatabaseOpenError, StorageError } from '../services/StorageError.js'

@@ -14,9 +14,11 @@ import { findLeftOutOver } from './batch/leftOut.js'
 import { type DatabaseStatus, inspect, lookAtContent } from './inspect.js'
 import { findFaults, type OnRule, type Verdict } from './invariants.js'
 import { findLeftOut, type LeftOut } from './leftOut.js'
-import { type Look, lookIn, lookOver } from './look.js'
+import { lookIn } from './look.js'
+import { type Look, lookOver } from '../sql/look.js'
 import { attempt, pinSnapshot } from './observer.js'
-import { expectedObjects, lookAtSchema, type SchemaState } from './schemaState.js'
+import { expectedObjects } from './schemaState.js'
+import { lookAtSchema, type SchemaState } from '../sql/schemaLook.js'
 import { exportLines, type ExportHeader, lookAtSize, type Sink, writeExport } from './transfer.js'
 
 export interface Observed {

@@ -1,66 +1,14 @@
 /**
- * Which schema a database has, looked at without migrating it.
+ * Which schema a file has, and what the schema should be made by.
  */
 import Sqlite from 'better-sqlite3'
 import { Effect, Layer, Logger, LogLevel } from 'effect'
-import type { SchemaVersion } from '../../services/SchemaMigrator.js'
 import { type Connection, makeConnection } from '../synchronous/connection.js'
 import * as Config from '../ProviderConfig.js'
-import { ask, type Look, lookIn } from './look.js'
+import { lookIn } from './look.js'
 import * as Migrator from '../synchronous/SchemaMigrator.js'
-import {
-  isOurs,
-  knownMigrations,
-  legacyHistory,
-  migrationsTable,
-  newestKnown,
-  ownerOf,
-  tableNames,
-  versionOf,
-} from '../sql/schemaVersion.js'
-
-export interface SchemaState {
-  /**
-   * `ours`, of this or an earlier release; `newer`: of a later release; `legacy`: of the earlier package, to be adopted;
-   * `empty`: without any table; `foreign`: of some other program.
-   */
-  readonly kind: 'ours' | 'newer' | 'legacy' | 'empty' | 'foreign'
-  /** The newest applied migration, such as `003_adopt_legacy`, or `none`. */
-  readonly applied: string
-  /** What `migrate` would apply, oldest first. */
-  readonly pending: ReadonlyArray<SchemaVersion>
-}
-
-const newest = `SELECT migration_id AS id, name FROM ${migrationsTable} ORDER BY migration_id DESC LIMIT 1`
-
-export interface KnownSchema {
-  readonly schema: SchemaState
-  /** What has no table cannot be asked for. */
-  readonly tables: ReadonlySet<string>
-}
-
-export function* lookAtSchema(): Look<KnownSchema> {
-  const [names] = yield [ask(tableNames)]
-  const tables = new Set(names!.map(({ name }) => name as string))
-  const ledger = tables.has(migrationsTable) ? [ask(newest)] : []
-  const history = tables.has('kysely_migration') ? [ask(legacyHistory)] : []
-  const found = ledger.length + history.length === 0 ? [] : yield [...ledger, ...history]
-  const applied = ledger.length === 0 ? undefined : found[0]![0]
-  const hasHistory = history.length > 0 && found.at(-1)!.length > 0
-  return {
-    tables,
-    schema:
-      applied === undefined
-        ? { kind: ownerOf([...tables], hasHistory), applied: 'none', pending: knownMigrations }
-        : stateOf(versionOf(applied.id, applied.name)),
-  }
-}
-
-const stateOf = (applied: SchemaVersion): SchemaState => ({
-  kind: !isOurs(applied) ? 'foreign' : applied.id > newestKnown.id ? 'newer' : 'ours',
-  applied: applied.name,
-  pending: knownMigrations.filter(({ id }) => id > applied.id),
-})
+import { lookAtSchema, type SchemaState } from '../sql/schemaLook.js'
+import { migrationsTable } from '../sql/schemaVersion.js'
 
 export const schemaState = (connection: Connection): SchemaState => lookIn(connection, lookAtSchema()).schema
 

@@ -13,7 +13,7 @@ import { type GatewayError, OpAccepted, SyncGateway } from '../../services/SyncG
 import type { Connection } from '../synchronous/connection.js'
 import { positionOf } from '../synchronous/position.js'
 import { perTable } from '../sql/perTable.js'
-import { ask, type Look } from './look.js'
+import { ask, type Look } from '../sql/look.js'
 
 const exportFormat = 'or3-sqlite-workspace'
 const exportVersion = 1

@@ -22,10 +22,10 @@ export const versionOf = (id: number, name: string): SchemaVersion => ({
 })
 
 /** Of a database that a newer release of this package has migrated. */
-export const newerSchema = (applied: SchemaVersion): SchemaError =>
+export const newerSchema = (applied: string): SchemaError =>
   new SchemaError({
     reason: 'newer',
-    detail: `the database has schema ${applied.name}, newer than the ${newestKnown.name} this release knows: install the release that wrote it, or restore a backup`,
+    detail: `the database has schema ${applied}, newer than the ${newestKnown.name} this release knows: install the release that wrote it, or restore a backup`,
   })
 
 /** Names of tables and views, without SQLite's own. */

@@ -32,4 +32,9 @@ export const newestApplied = (connection: Connection): Effect.Effect<SchemaVersi
 
 /** Fails for a database that a newer release of this package has migrated. */
 export const refuseNewer = (connection: Connection): Effect.Effect<SchemaVersion, SqlError | SchemaError> =>
-  newestApplied(connection).pipe(Effect.filterOrFail((applied) => applied.id <= newestKnown.id, newerSchema))
+  newestApplied(connection).pipe(
+    Effect.filterOrFail(
+      (applied) => applied.id <= newestKnown.id,
+      ({ name }) => newerSchema(name),
+    ),
+  )

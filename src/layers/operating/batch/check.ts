@@ -15,7 +15,7 @@ import {
   soundRule,
   type Verdict,
 } from '../invariants.js'
-import { ask, readAll } from '../look.js'
+import { ask, readAll } from '../../sql/look.js'
 import { expectedObjects, type SchemaObjects, schemaObjects } from '../schemaState.js'
 import { findInFileIndex } from './fileIndex.js'
 

@@ -15,7 +15,7 @@ import { askPosition, positionIn } from '../../batch/position.js'
 import { type Row, type Statement, statement } from '../../sql/batch.js'
 import type { Batches } from '../../sql/Batches.js'
 import { perTable } from '../../sql/perTable.js'
-import { lookOver, readAll } from '../look.js'
+import { lookOver, readAll } from '../../sql/look.js'
 import {
   type ExportHeader,
   type ExportRow,

@@ -17,7 +17,7 @@ import type { Results, Row, Statement } from '../../sql/batch.js'
 import type { Batches } from '../../sql/Batches.js'
 import { fileRules, intentHolds } from '../fileInvariants.js'
 import { shown } from '../invariants.js'
-import { ask, readAll } from '../look.js'
+import { ask, readAll } from '../../sql/look.js'
 import type { SchemaObjects } from '../schemaState.js'
 import { beginning, isLast, paged } from './pages.js'
 

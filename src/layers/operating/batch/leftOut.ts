@@ -8,7 +8,7 @@ import { syncedTables } from '../../../services/SyncDomain.js'
 import type { Batches } from '../../sql/Batches.js'
 import { perTable } from '../../sql/perTable.js'
 import { exampleOf, fits, type LeftOut, type LeftOutRow, shownLeftOut } from '../leftOut.js'
-import { ask, readAll } from '../look.js'
+import { ask, readAll } from '../../sql/look.js'
 import { beginning, isLast, paged } from './pages.js'
 
 const rows = perTable((table) =>
