@@ -19,7 +19,8 @@ export default {
         'playground/server/observability.ts',
         // Our module finds these, and what it makes imports from them.
         'playground/server/{auth/store,sync/gateway}/registry.ts',
-        'test/fixtures/*/server/{auth/store/registry,sync/gateway/registry,utils/webhooks/runtime}.ts',
+        'test/fixtures/*/server/**/registry.ts',
+        'test/fixtures/*/server/utils/{background-jobs/store,webhooks/runtime}.ts',
         'test/fixtures/*/nuxt.config.ts',
         'test/fixtures/*/app/app.vue',
         'test/fixtures/*/server/{api,plugins}/**/*.ts',

@@ -17,7 +17,11 @@ import Sqlite from 'better-sqlite3'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 import { openFloor } from './floor.mjs'
 import { openFiles } from './files.mjs'
+import { openLimits } from './limits.mjs'
+import { openJobs } from './jobs.mjs'
+import { openPeople } from './people.mjs'
 import { openTelemetry } from './telemetry.mjs'
+import { openWebhooks } from './webhooks.mjs'
 import { batch, fill, workloads } from './workloads.mjs'
 
 const quick = process.argv.includes('--quick')
@@ -300,9 +304,17 @@ const telemetry = async (folder) => {
   await both.close()
 }
 
-/** What is known about files, and what knowing it costs a push. */
-const files = async (folder) => {
-  const both = await openFiles(join(folder, 'files.db'), quick)
+/** Workloads with contestants of their own, whose names begin with the set's. */
+const sets = {
+  files: openFiles,
+  limits: openLimits,
+  jobs: openJobs,
+  webhooks: openWebhooks,
+  people: openPeople,
+}
+
+const runSet = async (folder, set) => {
+  const both = await sets[set](join(folder, `${set}.db`), quick)
   for (const workload of both.workloads.filter(({ name }) => isWanted(name))) {
     const rounds = quick ? Math.max(10, workload.rounds / 10) : workload.rounds
     record(workload.name, await compare(both, workload, rounds), workload.target)
@@ -356,7 +368,9 @@ try {
   if (isWanted('after a full trim')) await afterTrim(both)
   if (isWanted('snapshot')) await snapshots(both)
   if (isWanted('growth')) await growth(both)
-  if (only === undefined || only.startsWith('files')) await files(folder)
+  for (const set of Object.keys(sets)) {
+    if (only === undefined || only.startsWith(set)) await runSet(folder, set)
+  }
   if (isWanted('telemetry')) await telemetry(folder)
   const memory = process.memoryUsage()
   const mebibytes = (bytes) => Math.round(bytes / 2 ** 20)

@@ -10,6 +10,11 @@ import offsets from './004_offsets.js'
 import opIds from './005_op_ids.js'
 import files from './006_files.js'
 import deviceOwners from './007_device_owners.js'
+import people from './008_people.js'
+import rateLimits from './009_rate_limits.js'
+import backgroundJobs from './010_background_jobs.js'
+import webhooks from './011_webhooks.js'
+import adoptFeatures from './012_adopt_features.js'
 
 export const migrations = {
   '001_init': init,
@@ -19,4 +24,9 @@ export const migrations = {
   '005_op_ids': opIds,
   '006_files': files,
   '007_device_owners': deviceOwners,
+  '008_people': people,
+  '009_rate_limits': rateLimits,
+  '010_background_jobs': backgroundJobs,
+  '011_webhooks': webhooks,
+  '012_adopt_features': adoptFeatures,
 } as const

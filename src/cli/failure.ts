@@ -1,7 +1,7 @@
 /**
  * How a command ends that cannot do what it was asked for: one line, and an exit code.
  */
-import { Data } from 'effect'
+import { Data, Effect } from 'effect'
 import { storageMessage } from '../layers/causes.js'
 import type { StorageError } from '../services/StorageError.js'
 
@@ -17,6 +17,14 @@ export const usage = (message: string) => new Failure({ message, exitCode: exitC
 
 /** What was asked for did not succeed. */
 export const failed = (message: string) => new Failure({ message, exitCode: exitCodes.failed })
+
+/** Of a number among the options. */
+export const within = (option: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER) =>
+  value >= least && value <= most
+    ? Effect.void
+    : usage(
+        `${option} is ${value}, but goes from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}`,
+      )
 
 const tagOf = (error: unknown) => (error as { readonly _tag?: unknown } | null)?._tag
 

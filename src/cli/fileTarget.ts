@@ -1,13 +1,19 @@
 /**
  * A database in a file, as commands see it.
  */
+import { existsSync } from 'node:fs'
 import { Effect, Layer, Option } from 'effect'
 import { observedFile } from '../layers/operating/Observed.js'
 import { observe } from '../layers/operating/observer.js'
 import { schemaState } from '../layers/operating/schemaState.js'
-import type { SchemaState } from '../layers/sql/schemaLook.js'
+import { emptySchema, type SchemaState } from '../layers/sql/schemaLook.js'
 import { layerWithConfig } from '../layers/Provider.js'
+import * as IdGenerator from '../layers/IdGenerator.js'
+import { Batches } from '../layers/sql/Batches.js'
+import { sqlServices } from '../layers/sql/services.js'
+import { batchesOn } from '../layers/synchronous/Batches.js'
 import { makeConnection } from '../layers/synchronous/connection.js'
+import { databaseOn } from '../layers/synchronous/Database.js'
 import * as Migrator from '../layers/synchronous/SchemaMigrator.js'
 import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
 import { SchemaMigrator } from '../services/SchemaMigrator.js'
@@ -55,6 +61,22 @@ const serverSettings = (settings: ProviderSettings, file: string) =>
     }),
   )
 
+/** One that `migrate --create` fills: it is not there yet, or nobody has put anything into it. */
+export const newFileTarget = (settings: ProviderSettings, file: string): FileTarget => {
+  const target = fileTarget(settings, file)
+  return {
+    ...target,
+    schema: existsSync(file)
+      ? Effect.scoped(
+          Effect.flatMap(observe(file), (database) => {
+            const found = schemaState(makeConnection(database))
+            return found.kind === 'empty' ? Effect.succeed(found) : target.schema
+          }),
+        )
+      : Effect.succeed(emptySchema),
+  }
+}
+
 /** `file` is the file itself, whatever links lead to it. */
 export const fileTarget = (settings: ProviderSettings, file: string): FileTarget => ({
   ...{ settings, file, name: file, legacy: legacyOf(file) },
@@ -72,6 +94,19 @@ export const fileTarget = (settings: ProviderSettings, file: string): FileTarget
   serving: (body) =>
     Effect.flatMap(serverSettings(settings, file), (own) =>
       Effect.provide(body, Layer.provide(layerWithConfig, own)),
+    ),
+  asking: (body) =>
+    reading(file, (database) =>
+      Effect.gen(function* () {
+        const connection = makeConnection(database)
+        yield* requireCurrent({ name: file, legacy: legacyOf(file) }, schemaState(connection))
+        const engine = Layer.succeed(Batches, batchesOn(databaseOn(connection)))
+        const config = Layer.succeed(ProviderConfig, settings)
+        return yield* Effect.provide(
+          body,
+          Layer.provide(sqlServices, Layer.mergeAll(engine, config, IdGenerator.layer)),
+        )
+      }),
     ),
   schema: reading(file, (database) => Effect.sync(() => schemaState(makeConnection(database)))),
   migrating: Effect.map(SchemaMigrator, ({ appliedAtStart }) => appliedAtStart).pipe(

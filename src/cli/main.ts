@@ -10,10 +10,12 @@ import { check } from './check.js'
 import { exitCodeOf, exitCodes, lineOf, usage } from './failure.js'
 import { migrate } from './migrate.js'
 import { loggerLayer, withPlainOutput } from './output.js'
+import { admins, users } from './people.js'
 import { status } from './status.js'
 import { exportCommand, importCommand } from './transfer.js'
 import { gc, vacuum } from './upkeep.js'
 import { version } from './version.js'
+import { invites, members, workspaces } from './workspaces.js'
 
 const name = 'or3-sqlite'
 
@@ -24,6 +26,11 @@ const root = Command.make(name, {}, () => usage(`name a command; \`${name} --hel
     check,
     migrate,
     gc,
+    users,
+    workspaces,
+    members,
+    invites,
+    admins,
     vacuum,
     backup,
     restore,

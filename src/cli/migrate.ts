@@ -5,15 +5,19 @@ import { Command, Options } from '@effect/cli'
 import { Effect } from 'effect'
 import { failed } from './failure.js'
 import { say } from './output.js'
-import { existing } from './settings.js'
+import { existing, existingOrNew } from './settings.js'
 
 const dryRun = Options.boolean('dry-run').pipe(
   Options.withDescription('list what is pending and change nothing'),
 )
 
-export const migrate = Command.make('migrate', { dryRun }, ({ dryRun }) =>
+const create = Options.boolean('create').pipe(
+  Options.withDescription('make the database if it is not there yet; its folder must be'),
+)
+
+export const migrate = Command.make('migrate', { dryRun, create }, ({ dryRun, create }) =>
   Effect.gen(function* () {
-    const target = yield* existing
+    const target = yield* create ? existingOrNew : existing
     const { name } = target
     const { kind, applied, pending } = yield* target.schema
     if (kind === 'newer')

@@ -10,9 +10,8 @@ import * as Engine from '../layers/batch/turso.js'
 import { storageMessage } from '../layers/causes.js'
 import * as IdGenerator from '../layers/IdGenerator.js'
 import { observedOver } from '../layers/operating/Observed.js'
-import type { SchemaState } from '../layers/sql/schemaLook.js'
+import { emptySchema } from '../layers/sql/schemaLook.js'
 import { Batches } from '../layers/sql/Batches.js'
-import { knownMigrations } from '../layers/sql/schemaVersion.js'
 import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
 import { SchemaMigrator } from '../services/SchemaMigrator.js'
 import { StorageError } from '../services/StorageError.js'
@@ -33,8 +32,6 @@ const fileOf = (url: string): string | undefined => {
   if (!url.startsWith('file:')) return undefined
   return url.startsWith('file:/') ? fileURLToPath(new URL(url)) : url.slice('file:'.length)
 }
-
-const emptySchema: SchemaState = { kind: 'empty', applied: 'none', pending: knownMigrations }
 
 const hints: Partial<Record<StorageError['reason'], string>> = {
   timeout: '; OR3_SQLITE_TURSO_TIMEOUT gives it more',
@@ -74,14 +71,15 @@ export const networkTarget = (settings: ProviderSettings): Target => {
       return yield* body(seen)
     }).pipe(Effect.provide(engine), Effect.scoped, failing)
   const observing: Target['observing'] = (body) => Effect.zipRight(present, looking(body))
+  const serving: Target['serving'] = (body) =>
+    Effect.zipRight(
+      observing(({ schema }) => requireCurrent({ name, legacy }, schema)),
+      failing(Effect.provide(body, services)),
+    )
   return {
-    ...{ settings, name, file, legacy, observing },
+    ...{ settings, name, file, legacy, observing, serving },
     afterDamage: 'go back to a point in time before it',
-    serving: (body) =>
-      Effect.zipRight(
-        observing(({ schema }) => requireCurrent({ name, legacy }, schema)),
-        failing(Effect.provide(body, services)),
-      ),
+    asking: serving,
     schema: Effect.if(isMissing, {
       onTrue: () => Effect.succeed(emptySchema),
       onFalse: () => looking(({ schema }) => Effect.succeed(schema)),

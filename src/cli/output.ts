@@ -120,3 +120,38 @@ export const ageText = (seconds: number): string => {
   const [size, unit] = steps.find(([size]) => seconds >= size) ?? [1, 's']
   return `${Math.floor(seconds / size)} ${unit}`
 }
+
+/** Characters that a terminal may act on, or that turn the direction of what follows. */
+const unprintable = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+/** As JSON, which is what names that people chose are told as. */
+export const quoted = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, undefined, indent).replaceAll(
+    unprintable,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
+/** Rows of texts, one below the other; the last of each is not filled up. */
+const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const widths = rows[0]?.map((_, place) => Math.max(...rows.map((row) => row[place]!.length))) ?? []
+  return rows.map((row) =>
+    row
+      .map((text, place) => (place === row.length - 1 ? text : text.padEnd(widths[place]!)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+/** A list: one JSON value if that is wanted, else aligned, and to somebody what it is when there is nothing. */
+export const sayList = <A>(
+  items: ReadonlyArray<A>,
+  {
+    json,
+    none,
+    row,
+  }: { readonly json: boolean; readonly none: string; readonly row: (item: A) => ReadonlyArray<string> },
+) => {
+  if (json) return say(quoted(items, 2))
+  if (items.length === 0) return remark(none)
+  return say(columns(items.map(row)).join('\n'))
+}

@@ -7,7 +7,7 @@ import { Effect, Logger, LogLevel } from 'effect'
 import * as Config from '../layers/ProviderConfig.js'
 import { type Driver, ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
 import { usage } from './failure.js'
-import { fileTarget } from './fileTarget.js'
+import { fileTarget, newFileTarget } from './fileTarget.js'
 import { insteadOf, networkTarget } from './networkTarget.js'
 import type { FileTarget, Target } from './target.js'
 
@@ -53,6 +53,21 @@ export const existing: Effect.Effect<Target, Problem> = Effect.flatMap(settings,
   targets[settings.driver](settings),
 )
 
+/** The folder of a file that is not there yet, which must be. */
+const placeIn = ({ dbPath }: ProviderSettings): Effect.Effect<string, Problem> => {
+  const folder = dirname(dbPath)
+  return existsSync(folder)
+    ? Effect.succeed(join(realpathSync(folder), basename(dbPath)))
+    : usage(`there is no folder ${folder}: make it, or check OR3_SQLITE_DB_PATH`)
+}
+
+/** The same of a command that makes a database where there is none. */
+export const existingOrNew: Effect.Effect<Target, Problem> = Effect.flatMap(settings, (settings) => {
+  if (settings.driver !== 'better-sqlite3') return targets[settings.driver](settings)
+  const file = existsSync(settings.dbPath) ? fileAt(settings) : placeIn(settings)
+  return Effect.map(file, (file) => newFileTarget(settings, file))
+})
+
 /** Of a command that is about a file; of another database it says what there is in its place. */
 const ofFile = (command: keyof typeof insteadOf) =>
   Effect.filterOrFail(
@@ -67,10 +82,4 @@ export const existingFile = (command: keyof typeof insteadOf): Effect.Effect<Fil
 
 /** Where the database file is or, on a new machine, will be. */
 export const place = (command: keyof typeof insteadOf): Effect.Effect<string, Problem> =>
-  Effect.flatMap(ofFile(command), (given) => {
-    if (existsSync(given.dbPath)) return fileAt(given)
-    const folder = dirname(given.dbPath)
-    return existsSync(folder)
-      ? Effect.succeed(join(realpathSync(folder), basename(given.dbPath)))
-      : usage(`there is no folder ${folder}: make it, or check OR3_SQLITE_DB_PATH`)
-  })
+  Effect.flatMap(ofFile(command), (given) => (existsSync(given.dbPath) ? fileAt(given) : placeIn(given)))

@@ -4,7 +4,7 @@
 import { Command, Options } from '@effect/cli'
 import { Effect } from 'effect'
 import type { DatabaseStatus, FileFacts, WorkspaceStatus } from '../layers/operating/inspect.js'
-import { ageText, bytesText, countText, say } from './output.js'
+import { ageText, bytesText, countText, quoted, say } from './output.js'
 import { existing } from './settings.js'
 
 const json = Options.boolean('json').pipe(Options.withDescription('print one JSON object'))
@@ -34,7 +34,7 @@ const workspaceLines = (workspace: WorkspaceStatus): ReadonlyArray<string> => {
   const trimmed = floor === 0 ? '' : `, trimmed up to ${floor}`
   return [
     '',
-    `workspace ${id}${name === null ? '' : ` ${JSON.stringify(name)}`}${removed ? ' (removed)' : ''}`,
+    `workspace ${id}${name === null ? '' : ` ${quoted(name)}`}${removed ? ' (removed)' : ''}`,
     ...table(
       [
         ['members', String(members)],
@@ -78,6 +78,11 @@ const placeLines = (status: DatabaseStatus): ReadonlyArray<readonly [string, str
 
 const lines = (status: DatabaseStatus): ReadonlyArray<string> => [
   ...table(placeLines(status)),
+  ...table(
+    status.notServed === undefined
+      ? []
+      : [['not served', `${status.notServed.join(', ')}: of the earlier package, kept as they are`]],
+  ),
   ...status.workspaces.flatMap(workspaceLines),
 ]
 

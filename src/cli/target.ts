@@ -4,6 +4,7 @@
  */
 import { Effect, type Scope } from 'effect'
 import type { Observed } from '../layers/operating/Observed.js'
+import type { SqlServices } from '../layers/sql/services.js'
 import type { SchemaState } from '../layers/sql/schemaLook.js'
 import type { ProviderSettings } from '../services/ProviderConfig.js'
 import type { SchemaError, SchemaVersion } from '../services/SchemaMigrator.js'
@@ -29,7 +30,11 @@ export interface Target {
     body: (seen: Observed) => Effect.Effect<A, E, R>,
   ) => Effect.Effect<A, E | Trouble, Exclude<R, Scope.Scope>>
   /** Runs a body with the services, on a database of the current schema. */
-  readonly serving: <A, E>(body: Effect.Effect<A, E, SyncGateway | Upkeep>) => Effect.Effect<A, E | Trouble>
+  readonly serving: <A, E>(
+    body: Effect.Effect<A, E, SyncGateway | Upkeep | SqlServices>,
+  ) => Effect.Effect<A, E | Trouble>
+  /** The same of a body that only asks: a file that cannot be written will do. */
+  readonly asking: <A, E>(body: Effect.Effect<A, E, SqlServices>) => Effect.Effect<A, E | Trouble>
   /** Before a migration: there may be no database yet, where a service makes one. */
   readonly schema: Effect.Effect<SchemaState, Trouble>
   /** Applies what is pending, and tells what that was. */

@@ -2,9 +2,8 @@
  * The composition root: every service on the engine that is chosen, or in memory.
  */
 import { Effect, Layer } from 'effect'
+import type { DatabaseReport } from '../services/DatabaseReport.js'
 import type { FileReferences } from '../services/FileReferences.js'
-import type { Maintenance as MaintenanceService } from '../services/Maintenance.js'
-import type { Memberships } from '../services/Memberships.js'
 import type { IdGenerator as IdGeneratorService } from '../services/IdGenerator.js'
 import {
   type Driver,
@@ -15,9 +14,7 @@ import {
 import type { SchemaError, SchemaMigrator } from '../services/SchemaMigrator.js'
 import type { DatabaseOpenError, StorageError } from '../services/StorageError.js'
 import type { SyncGateway } from '../services/SyncGateway.js'
-import type { UploadIntents } from '../services/UploadIntents.js'
 import type { Upkeep as UpkeepService } from '../services/Upkeep.js'
-import type { WorkspaceStore } from '../services/WorkspaceStore.js'
 import { batchServices } from './batch/index.js'
 import * as NetworkMigrator from './batch/SchemaMigrator.js'
 import * as Turso from './batch/turso.js'
@@ -25,26 +22,16 @@ import * as IdGenerator from './IdGenerator.js'
 import * as Memory from './memory/index.js'
 import * as Config from './ProviderConfig.js'
 import type { Batches } from './sql/Batches.js'
-import * as Maintenance from './sql/Maintenance.js'
-import * as Members from './sql/Memberships.js'
-import * as Intents from './sql/UploadIntents.js'
-import * as Store from './sql/WorkspaceStore.js'
+import { type SqlServices, sqlServices } from './sql/services.js'
 import * as Sqlite from './synchronous/betterSqlite3.js'
+import * as Report from './synchronous/DatabaseReport.js'
 import * as References from './synchronous/FileReferences.js'
 import * as Migrator from './synchronous/SchemaMigrator.js'
 import * as Gateway from './synchronous/SyncGateway.js'
 import * as Upkeep from './synchronous/Upkeep.js'
 import { layerSchedule } from './upkeepSchedule.js'
 
-type Services =
-  | SyncGateway
-  | FileReferences
-  | UploadIntents
-  | WorkspaceStore
-  | Memberships
-  | UpkeepService
-  | MaintenanceService
-  | SchemaMigrator
+type Services = SyncGateway | FileReferences | DatabaseReport | UpkeepService | SqlServices | SchemaMigrator
 
 /** Why the services could not be had. */
 export type StartupError = InvalidSettings | DatabaseOpenError | SchemaError | StorageError
@@ -58,11 +45,9 @@ type OnAnEngine = Layer.Layer<
 const inProcess: OnAnEngine = Layer.mergeAll(
   Gateway.layer,
   References.layer,
-  Intents.layer,
-  Store.layer,
-  Members.layer,
   Upkeep.layer,
-  Maintenance.layer,
+  Report.layer,
+  sqlServices,
 ).pipe(Layer.provide(Sqlite.layer), Layer.provideMerge(Migrator.layer))
 
 const overNetwork = (engine: Layer.Layer<Batches, DatabaseOpenError, ProviderConfig>): OnAnEngine =>
@@ -93,10 +78,13 @@ export const layer: Layer.Layer<Services | ProviderConfig, StartupError> = Layer
 export const opensAtOnce = ({ driver }: ProviderSettings): boolean => driver === 'better-sqlite3'
 
 /** The services without a database, for tests of programs that use them. All is gone with the layer's scope. */
-export const layerMemory: Layer.Layer<
-  SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | MaintenanceService
-> = Layer.mergeAll(
-  Memory.syncGateway,
-  Memory.maintenance,
-  Layer.provide(Memory.workspaces, IdGenerator.layer),
-)
+export const layerMemory: Layer.Layer<SyncGateway | FileReferences | DatabaseReport | SqlServices> =
+  Layer.mergeAll(
+    Memory.syncGateway,
+    Memory.maintenance,
+    Memory.rateLimits,
+    Layer.provide(
+      Layer.mergeAll(Memory.workspaces, Memory.backgroundJobs, Memory.webhooks),
+      IdGenerator.layer,
+    ),
+  )

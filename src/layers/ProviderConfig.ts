@@ -17,7 +17,8 @@ import { invalid, parsed, text } from './settings/values.js'
 /** Longer ones are beyond the timers of Node. */
 const longestInterval = Duration.days(24)
 
-const defaultRetention = Duration.days(30)
+/** Of `OR3_SQLITE_GC_RETENTION`. */
+export const defaultRetention = Duration.days(30)
 
 /** More is found at each round than a server has to do in one go, and devices do not ask for collections any more. */
 const defaultInterval = Duration.hours(1)

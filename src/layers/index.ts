@@ -5,16 +5,28 @@
  * parts, such as the `IdGenerator`; what each needs, its type tells.
  */
 export { layer, layerMemory, layerWithConfig, type StartupError } from './Provider.js'
+/** What administrators see and do, on SQLite. */
+export * as AdministrationLayer from './sql/Administration.js'
+/** Background jobs on SQLite. */
+export * as BackgroundJobsLayer from './sql/BackgroundJobs.js'
 /** The connection that the services on SQLite share. Its methods are internal: any release may change them. */
 export * as DatabaseLayer from './synchronous/betterSqlite3.js'
+/** What the database is, on SQLite. */
+export * as DatabaseReportLayer from './synchronous/DatabaseReport.js'
+/** Who administers the deployment, on SQLite. */
+export * as DeploymentAdminsLayer from './sql/DeploymentAdmins.js'
 /** What is known about files, on SQLite. */
 export * as FileReferencesLayer from './synchronous/FileReferences.js'
 /** New ids: random ones, or such that a test can foretell. */
 export * as IdGeneratorLayer from './IdGenerator.js'
+/** Invites on SQLite. */
+export * as InvitesLayer from './sql/Invites.js'
 /** Log lines as the provider writes them. */
 export * as LoggerLayer from './logger.js'
 /** The account of maintenance runs beside a database. */
 export * as MaintenanceLayer from './sql/Maintenance.js'
+/** Rate limits on SQLite. */
+export * as RateLimitsLayer from './sql/RateLimits.js'
 /** Memberships on SQLite. */
 export * as MembershipsLayer from './sql/Memberships.js'
 /** The in-memory layers. */
@@ -29,5 +41,9 @@ export * as SyncGatewayLayer from './synchronous/SyncGateway.js'
 export * as UploadIntentsLayer from './sql/UploadIntents.js'
 /** Upkeep on SQLite, and the schedule that runs it. */
 export * as UpkeepLayer from './synchronous/Upkeep.js'
+/** Settings of workspaces, on SQLite. */
+export * as WorkspaceSettingsLayer from './sql/WorkspaceSettings.js'
+/** Webhooks on SQLite. */
+export * as WebhooksLayer from './sql/Webhooks.js'
 /** The workspace store on SQLite. */
 export * as WorkspaceStoreLayer from './sql/WorkspaceStore.js'

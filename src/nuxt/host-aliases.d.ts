@@ -12,9 +12,21 @@ declare module '#imports' {
 declare module '#or3-provider-sqlite/host' {
   import type { EmitHook } from './hooks.js'
   import type { AuthWorkspaceStore, Registration, SyncGatewayAdapter } from './host.js'
+  import type { AdminStoreProvider } from './hostAdmin.js'
+  import type { ProviderAdminAdapter } from './hostAdminAdapter.js'
+  import type { BackgroundJobProvider, GetJobConfig } from './hostJobs.js'
+  import type { RateLimitProvider } from './hostRateLimits.js'
+  import type { WebhookStore } from './hostWebhooks.js'
   export const registerAuthWorkspaceStore: ((item: Registration<AuthWorkspaceStore>) => void) | undefined
   export const registerSyncGatewayAdapter: ((item: Registration<SyncGatewayAdapter>) => void) | undefined
   export const emitWebhookSystemHook: EmitHook | undefined
+  export const registerRateLimitProvider: ((id: string, provider: RateLimitProvider) => void) | undefined
+  export const registerBackgroundJobProvider:
+    ((id: string, provider: BackgroundJobProvider) => void) | undefined
+  export const getJobConfig: GetJobConfig | undefined
+  export const registerWebhookStore: ((item: Registration<WebhookStore>) => void) | undefined
+  export const registerAdminStoreProvider: ((provider: AdminStoreProvider) => void) | undefined
+  export const registerProviderAdminAdapter: ((adapter: ProviderAdminAdapter) => void) | undefined
 }
 
 /** Made by our own module, see `module.ts`. */

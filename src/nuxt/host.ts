@@ -13,6 +13,7 @@ import type {
   WorkspaceSummary,
 } from '../services/WorkspaceStore.js'
 import type { HostFiles } from './hostFiles.js'
+import type { HostInvites } from './hostInvites.js'
 import type { MaintenanceAdapter } from './hostMaintenance.js'
 
 /** The part of an h3 event that is read. A test's or a tool's event may have none of it. */
@@ -150,7 +151,7 @@ interface Details {
  * The host's store of users and workspaces. Calls reject with a `HostError`: 400 for a field out of bounds, 403 for a role that
  * does not allow it, 404 for an unknown user or a workspace the user is no member of, 503 and 500 as the gateway's.
  */
-export interface AuthWorkspaceStore {
+export interface AuthWorkspaceStore extends HostInvites {
   /** The user behind an identity, made at first sight. */
   getOrCreateUser(identity: Identity): Promise<{ userId: string }>
   /** The user behind an identity, or null. Makes none: it decides whether a sign-in is known. */

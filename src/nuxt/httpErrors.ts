@@ -4,6 +4,11 @@
  * The tables are exhaustive: a new error does not compile until it has its place here. A fault of the server never gets a
  * code that makes a client give its op up.
  */
+import type { AmbiguousUser, UnknownEmail } from '../services/Administration.js'
+import type { JobLeaseLost, JobLimitReached } from '../services/BackgroundJobs.js'
+import type { InvalidInput } from '../services/InvalidInput.js'
+import type { InviteNotFound } from '../services/Invites.js'
+import type { LastOwner, MemberNotFound } from '../services/Memberships.js'
 import type { DeviceForbidden } from '../services/SyncErrors.js'
 import type {
   GatewayError,
@@ -13,6 +18,7 @@ import type {
   SnapshotError,
 } from '../services/SyncGateway.js'
 import type { QuotaExceeded, UploadIntentConflict } from '../services/UploadIntents.js'
+import type { WebhookNotFound } from '../services/Webhooks.js'
 import type {
   InvalidWorkspaceInput,
   UserNotFound,
@@ -27,16 +33,25 @@ export type ServiceError =
   | QuotaExceeded
   | UploadIntentConflict
   | DeviceForbidden
+  | InvalidInput
+  | JobLeaseLost
+  | JobLimitReached
   | InvalidWorkspaceInput
   | UserNotFound
+  | WebhookNotFound
   | WorkspaceForbidden
   | WorkspaceNotFound
+  | InviteNotFound
+  | MemberNotFound
+  | LastOwner
+  | UnknownEmail
+  | AmbiguousUser
 
 /** h3 makes `statusCode` and `statusMessage` the response. */
 export class HostError extends Error {
   /** Lets h3 take it for an error of its own: answered as it is, and not logged as unhandled. */
   static readonly __h3_error__ = true
-  override readonly name = 'HostError'
+  override readonly name: string = 'HostError'
   /** What h3 asks of an error. */
   readonly fatal = false
   /** What h3 asks of an error. */
@@ -45,7 +60,7 @@ export class HostError extends Error {
   readonly statusMessage: string
 
   constructor(
-    /** 400, 401, 403, 404, 409, 410, 413, 500 or 503. */
+    /** 400, 401, 403, 404, 409, 410, 413, 429, 500 or 503. */
     readonly statusCode: number,
     message: string,
     options?: ErrorOptions,
@@ -57,6 +72,11 @@ export class HostError extends Error {
   toJSON() {
     return { statusCode: this.statusCode, statusMessage: this.statusMessage, message: this.message }
   }
+}
+
+/** By its name, a host's worker knows that the job is no longer its own. */
+class BackgroundJobLeaseLostError extends HostError {
+  override readonly name = 'BackgroundJobLeaseLostError'
 }
 
 type Statuses = {
@@ -72,16 +92,26 @@ const statuses: Statuses = {
   PageTokenForbidden: () => 403,
   SnapshotGone: () => 410,
   DeviceForbidden: () => 403,
+  InvalidInput: () => 400,
+  JobLeaseLost: () => 409,
+  JobLimitReached: () => 429,
   InvalidWorkspaceInput: () => 400,
   UserNotFound: () => 404,
+  WebhookNotFound: () => 404,
   WorkspaceForbidden: () => 403,
   WorkspaceNotFound: () => 404,
+  InviteNotFound: () => 404,
+  MemberNotFound: () => 404,
+  LastOwner: () => 409,
+  UnknownEmail: () => 404,
+  AmbiguousUser: () => 409,
   StorageError: (error) => (error.isRetryable ? 503 : 500),
 }
 
 export const toHostError = (error: ServiceError): HostError => {
   const status = (statuses[error._tag] as (error: ServiceError) => number)(error)
-  return new HostError(status, error.message, { cause: error })
+  const Class = error._tag === 'JobLeaseLost' ? BackgroundJobLeaseLostError : HostError
+  return new Class(status, error.message, { cause: error })
 }
 
 export const unauthenticated = () => new HostError(401, 'sign in first')

@@ -17,12 +17,22 @@ import {
 } from 'effect'
 import { storageMessage } from '../layers/causes.js'
 import { layerWithConfig } from '../layers/Provider.js'
+import type { SqlServices } from '../layers/sql/services.js'
+import { DatabaseReport } from '../services/DatabaseReport.js'
+import { Administration } from '../services/Administration.js'
+import { DeploymentAdmins } from '../services/DeploymentAdmins.js'
+import { BackgroundJobs } from '../services/BackgroundJobs.js'
 import { FileReferences } from '../services/FileReferences.js'
+import { Invites } from '../services/Invites.js'
 import { Maintenance } from '../services/Maintenance.js'
+import { Memberships } from '../services/Memberships.js'
 import type { ProviderConfig, ProviderSettings } from '../services/ProviderConfig.js'
+import { RateLimits } from '../services/RateLimits.js'
 import type { StorageError, StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { UploadIntents } from '../services/UploadIntents.js'
+import { WorkspaceSettings } from '../services/WorkspaceSettings.js'
+import { Webhooks } from '../services/Webhooks.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
 import { type HostError, notOpen } from './httpErrors.js'
 
@@ -70,15 +80,35 @@ export interface Services {
   readonly store: WorkspaceStore['Type']
   readonly files: FileReferences['Type']
   readonly intents: UploadIntents['Type']
+  readonly limits: RateLimits['Type']
+  readonly report: DatabaseReport['Type']
   readonly maintenance: Maintenance['Type']
+  readonly memberships: Memberships['Type']
+  readonly invites: Invites['Type']
+  readonly administration: Administration['Type']
+  readonly settings: WorkspaceSettings['Type']
+  readonly admins: DeploymentAdmins['Type']
+  readonly jobs: BackgroundJobs['Type']
+  readonly webhooks: Webhooks['Type']
 }
 
-const servicesIn = (context: Context.Context<Layer.Layer.Success<typeof layerWithConfig>>): Services => ({
+type Tags = SyncGateway | FileReferences | DatabaseReport | SqlServices
+
+export const servicesIn = (context: Context.Context<Tags>): Services => ({
   gateway: Context.get(context, SyncGateway),
   store: Context.get(context, WorkspaceStore),
   files: Context.get(context, FileReferences),
   intents: Context.get(context, UploadIntents),
+  limits: Context.get(context, RateLimits),
+  report: Context.get(context, DatabaseReport),
   maintenance: Context.get(context, Maintenance),
+  memberships: Context.get(context, Memberships),
+  invites: Context.get(context, Invites),
+  administration: Context.get(context, Administration),
+  settings: Context.get(context, WorkspaceSettings),
+  admins: Context.get(context, DeploymentAdmins),
+  jobs: Context.get(context, BackgroundJobs),
+  webhooks: Context.get(context, Webhooks),
 })
 
 interface Built {

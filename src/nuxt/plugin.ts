@@ -7,20 +7,31 @@
 import { defineNitroPlugin, useRuntimeConfig } from '#imports'
 import {
   emitWebhookSystemHook,
+  getJobConfig,
+  registerAdminStoreProvider,
   registerAuthWorkspaceStore,
+  registerBackgroundJobProvider,
+  registerProviderAdminAdapter,
+  registerRateLimitProvider,
   registerSyncGatewayAdapter,
+  registerWebhookStore,
 } from '#or3-provider-sqlite/host'
 import observability from '#or3-provider-sqlite/observability'
-import { openProvider, type Provider, providerId, unopenedProvider } from './adapters.js'
+import { type Adapters, openProvider, type Provider, providerId, unopenedProvider } from './adapters.js'
 import { type Selection, selectionOf } from './selection.js'
 
 /** Registers what is selected with the registries that this host has. */
-const register = (
-  { syncGateway, workspaceStore }: Pick<Provider, 'syncGateway' | 'workspaceStore'>,
-  { store, gateway }: Selection,
-) => {
-  if (store) registerAuthWorkspaceStore?.({ id: providerId, order: 100, create: () => workspaceStore })
-  if (gateway) registerSyncGatewayAdapter?.({ id: providerId, order: 100, create: () => syncGateway })
+const register = (adapters: Adapters, { store, gateway }: Selection) => {
+  const made = <A>(adapter: A) => ({ id: providerId, order: 100, create: () => adapter })
+  if (store) {
+    registerAuthWorkspaceStore?.(made(adapters.workspaceStore))
+    registerRateLimitProvider?.(providerId, adapters.rateLimitProvider)
+    registerBackgroundJobProvider?.(providerId, adapters.backgroundJobProvider)
+    registerWebhookStore?.(made(adapters.webhookStore))
+    registerAdminStoreProvider?.(adapters.adminStores)
+    registerProviderAdminAdapter?.(adapters.adminAdapter)
+  }
+  if (gateway) registerSyncGatewayAdapter?.(made(adapters.syncGateway))
 }
 
 /** A server that cannot store must not serve: one line for the operator. */
@@ -35,7 +46,7 @@ const exit = (error: unknown): never => {
 /** Before the server listens. */
 const openOrExit = (): Provider => {
   try {
-    return openProvider({ observability, onApplied: emitWebhookSystemHook })
+    return openProvider({ observability, onApplied: emitWebhookSystemHook, getJobConfig })
   } catch (error) {
     return exit(error)
   }

@@ -13,6 +13,8 @@ interface HostModule {
   readonly name: string
   /** Whether every generation has it. */
   readonly required?: true
+  /** Whether a file that lacks the export is as good as none. */
+  readonly optional?: true
 }
 
 /** One line for each. What is imported is declared in `host-aliases.d.ts`, and used in `plugin.ts`. */
@@ -20,6 +22,12 @@ const hostModules: ReadonlyArray<HostModule> = [
   { path: 'server/auth/store/registry', name: 'registerAuthWorkspaceStore', required: true },
   { path: 'server/sync/gateway/registry', name: 'registerSyncGatewayAdapter', required: true },
   { path: 'server/utils/webhooks/runtime', name: 'emitWebhookSystemHook' },
+  { path: 'server/utils/rate-limit/registry', name: 'registerRateLimitProvider' },
+  { path: 'server/utils/background-jobs/registry', name: 'registerBackgroundJobProvider' },
+  { path: 'server/utils/background-jobs/store', name: 'getJobConfig', optional: true },
+  { path: 'server/utils/webhooks/store/registry', name: 'registerWebhookStore' },
+  { path: 'server/admin/stores/registry', name: 'registerAdminStoreProvider' },
+  { path: 'server/admin/providers/registry', name: 'registerProviderAdminAdapter' },
 ]
 
 /** In the order in which Nitro tries them, so that the host's own imports mean the same file; the last one it does not try. */
@@ -83,13 +91,13 @@ class UnfitHost extends Error {
  */
 export const hostModule = (root: string, strictly = true): string =>
   hostModules
-    .map(({ path, name, required }) => {
+    .map(({ path, name, required, optional }) => {
       const file = withEnding(join(root, path))
       if (file !== undefined && (!strictly || mayExport(file, name))) {
         const alias = `~~/${relative(root, file).replaceAll('\\', '/')}`
         return `export { ${name} } from ${JSON.stringify(alias)}`
       }
-      if (strictly && file !== undefined) {
+      if (strictly && !optional && file !== undefined) {
         throw new UnfitHost(`${file} does not export ${name}: is this a release of OR3 Chat that we know?`)
       }
       if (strictly && required) {

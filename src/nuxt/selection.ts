@@ -13,7 +13,7 @@ export interface HostConfig {
 
 /** Which of the host's registries get something. */
 export interface Selection {
-  /** Users and workspaces: whenever anything of this package is selected, sync or not. */
+  /** Users and workspaces, and all else but sync: whenever anything of this package is selected. */
   readonly store: boolean
   /** Push and pull: unless sync is off. */
   readonly gateway: boolean

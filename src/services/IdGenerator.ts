@@ -3,6 +3,7 @@
  */
 import { Context, type Effect } from 'effect'
 
+/** Where new ids come from. */
 export class IdGenerator extends Context.Tag('or3-provider-sqlite/IdGenerator')<
   IdGenerator,
   {

@@ -93,6 +93,36 @@ const observe = <Request, A, E extends { readonly _tag: string }>(
     })
 }
 
+/** What `observeService` can watch: methods of at most one argument, and calls without any. */
+type Observable = Readonly<Record<string, unknown>>
+
+/** The ids that a request names, and nothing else of it. */
+const idsOf = (request: unknown): Attributes => {
+  if (typeof request !== 'object' || request === null) return {}
+  const { workspaceId, userId } = request as { readonly workspaceId?: unknown; readonly userId?: unknown }
+  return {
+    ...(workspaceId === undefined ? {} : { 'or3.workspace_id': id(workspaceId) }),
+    ...(userId === undefined ? {} : { 'or3.user_id': id(userId) }),
+  }
+}
+
+const sizeOf = (answer: unknown): Attributes => (Array.isArray(answer) ? { 'or3.items': answer.length } : {})
+
+/** A service's methods, observed: each takes one request or none. They tell whose calls they were, how many items came, and their fate. */
+export const observeService = <S extends Observable>(name: string, service: S): S =>
+  Object.fromEntries(
+    Object.entries(service).map(([method, call]) => {
+      const telling = { asked: idsOf, answered: sizeOf }
+      const made = typeof call === 'function' ? call : () => call
+      const observed = observe(
+        `${name}.${method}`,
+        made as (request: unknown) => Effect.Effect<unknown, any>,
+        telling,
+      )
+      return [method, typeof call === 'function' ? observed : observed(undefined)]
+    }),
+  ) as unknown as S
+
 /** Ids only; anything else that stands in their place is not repeated. */
 const id = (value: unknown) => (typeof value === 'string' ? value.slice(0, 256) : undefined)
 const amount = (value: unknown) => (typeof value === 'number' ? value : undefined)

@@ -49,7 +49,8 @@ describe('the host of mid-2026', () => {
   it('is built with nothing of ours to warn of, and opens no database meanwhile', async () => {
     const { databaseAtBuild, log } = await builtHost('later')
     expect(log).toContain('Nuxt Nitro server built')
-    expect(log).not.toMatch(/or3|sqlite|registry|webhooks/i)
+    // But for the list of what was built, which has an endpoint of webhooks.
+    expect(log.replaceAll(/^ *[├└]─ .*$/gm, '')).not.toMatch(/or3|sqlite|registry|webhooks/i)
     expect(existsSync(databaseAtBuild)).toBe(false)
   })
 

@@ -22,10 +22,7 @@ const settings = {
 }
 
 const services = (given = settings) =>
-  Layer.provideMerge(
-    Layer.mergeAll(upkeepLayer, Layer.provide(sqlMaintenance, layerOf(given))),
-    Layer.provide(sqlLayer(':memory:'), quiet),
-  )
+  Layer.provideMerge(upkeepLayer, Layer.provide(sqlLayer(':memory:', given), quiet))
 
 const start = 1_700_000_000_000
 const iso = (millis: number) => new Date(millis).toISOString()

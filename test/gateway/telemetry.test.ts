@@ -7,20 +7,28 @@ import { describe, expect, it } from 'vitest'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import { layerMemory, layerWithConfig } from '../../src/layers/index.js'
 import {
+  DatabaseReport,
+  BackgroundJobs,
+  Administration,
+  DeploymentAdmins,
   FileReferences,
+  Invites,
   ProviderMetrics,
   Maintenance,
   Memberships,
+  RateLimits,
   SyncGateway,
   UploadIntents,
   Upkeep,
+  Webhooks,
+  WorkspaceSettings,
   WorkspaceStore,
 } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
 import { putWhole } from '../support/records.js'
 import { temporaryFolder } from '../support/temporaryFolder.js'
 
-type Services = SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | Maintenance
+type Services = Layer.Layer.Success<typeof layerMemory>
 
 interface Seen {
   readonly name: string
@@ -81,6 +89,46 @@ const quietly = Effect.provide(Logger.remove(Logger.defaultLogger))
 const secret = 'TOP-SECRET'
 const message = (parts: Parameters<typeof put>[0] = {}) =>
   put({ pk: 'm1', payload: { id: 'm1', content: secret }, ...parts })
+
+/** Calls every method of the services about people, some of them in vain. */
+const callPeople = ({ userId, other }: { readonly userId: string; readonly other: string }) =>
+  Effect.gen(function* () {
+    const invites = yield* Invites
+    const administration = yield* Administration
+    const settings = yield* WorkspaceSettings
+    const admins = yield* DeploymentAdmins
+    const { workspaceId } = yield* administration.createWorkspace({ name: secret, ownerUserId: userId })
+    const claim = { workspaceId, email: `${secret}@b.c`, tokenHash: secret }
+    const inviting = { ...claim, role: 'editor', invitedByUserId: userId, expiresAt: 1e10 } as const
+    const { inviteId } = yield* invites.create(inviting)
+    yield* Effect.flip(invites.create({ ...inviting, invitedByUserId: other }))
+    yield* invites.revoke({ workspaceId, inviteId, revokedByUserId: userId })
+    yield* Effect.flip(invites.validate(claim))
+    yield* invites.create(inviting)
+    yield* invites.validate(claim)
+    yield* Effect.flip(invites.consume({ ...claim, tokenHash: `${secret}2`, acceptedUserId: other }))
+    yield* invites.consume({ ...claim, acceptedUserId: other })
+    yield* invites.create(inviting)
+    yield* invites.accept({ ...claim, provider: secret, providerUserId: secret, displayName: secret })
+    yield* Effect.flip(invites.accept({ ...claim, provider: secret, providerUserId: secret }))
+    yield* invites.list({ workspaceId })
+    yield* administration.upsertMember({ workspaceId, emailOrProviderId: secret, role: 'viewer' })
+    yield* Effect.flip(
+      administration.upsertMember({ workspaceId, emailOrProviderId: `${secret}@`, role: 'viewer' }),
+    )
+    yield* administration.searchUsers({ query: secret })
+    yield* administration.listWorkspaces({ search: secret, page: 1, perPage: 5 })
+    yield* settings.set({ workspaceId, key: secret, value: secret })
+    yield* settings.get({ workspaceId, key: secret })
+    yield* administration.removeWorkspace({ workspaceId, deletedAt: 1 })
+    yield* administration.restoreWorkspace({ workspaceId })
+    yield* administration.getWorkspace({ workspaceId })
+    yield* admins.grant({ userId, createdByUserId: secret })
+    yield* admins.isAdmin(userId)
+    yield* admins.list
+    yield* admins.revoke({ userId })
+    return workspaceId
+  })
 
 /** Calls every method of every service, some of them in vain. */
 const callAll = Effect.gen(function* () {
@@ -151,7 +199,69 @@ const callAll = Effect.gen(function* () {
   yield* maintenance.complete('server')
   yield* maintenance.fail('host', secret)
   yield* maintenance.state
-  return { userId, other, workspaceId }
+  const limits = yield* RateLimits
+  yield* limits.check({ key: secret, windowMs: 1_000, maxRequests: 1 })
+  yield* limits.stats({ key: secret, windowMs: 1_000, maxRequests: 1 })
+  yield* (yield* DatabaseReport).facts
+  const jobs = yield* BackgroundJobs
+  const id = yield* jobs.create({
+    ...{ userId, threadId: secret, messageId: secret, model: secret, execution: secret },
+  })
+  yield* jobs.update({ id, contentChunk: secret, workflowState: secret })
+  yield* Effect.flip(jobs.update({ id, contentChunk: secret, leaseOwner: secret }))
+  const lease = { owner: secret, now: 1, leaseExpiresAt: 2 }
+  yield* jobs.claim({ id, ...lease })
+  yield* jobs.claimNext(lease)
+  yield* jobs.renewLease({ id, ...lease })
+  yield* jobs.updateExecution({ id, execution: secret, owner: secret })
+  yield* jobs.get({ id, userId })
+  yield* jobs.complete({ id, content: secret })
+  yield* jobs.fail({ id, error: secret })
+  yield* jobs.abort({ id, userId })
+  yield* jobs.isAborted({ id })
+  yield* jobs.cleanUp({})
+  yield* jobs.activeCount
+  const webhooks = yield* Webhooks
+  const owner = { userId: 'ann', workspaceId: 'w1' }
+  const { id: webhookId } = yield* webhooks.createWebhook({
+    scope: 'user',
+    ...owner,
+    url: `https://${secret}.example/${secret}`,
+    label: secret,
+    events: [secret],
+    customHooks: [secret],
+    signingSecretEnc: secret,
+    enabled: true,
+  })
+  yield* webhooks.updateWebhook({ webhookId, patch: { label: secret, signingSecretEnc: secret } })
+  yield* Effect.flip(webhooks.updateWebhook({ webhookId, patch: { userId: secret } }))
+  yield* Effect.flip(webhooks.updateWebhook({ webhookId: secret, patch: {} }))
+  yield* webhooks.getWebhook(webhookId)
+  yield* webhooks.listWebhooks(owner)
+  yield* webhooks.listAdminWebhooks
+  yield* webhooks.listWebhooksByEvent({ eventType: secret, scope: 'user', workspaceId: 'w1' })
+  yield* webhooks.listWebhooksByCustomHook(secret)
+  yield* webhooks.listActiveCustomHookNames
+  yield* webhooks.updateWebhookHealth({ webhookId, health: 'failing' })
+  yield* webhooks.disableAllWebhooks(owner)
+  const { id: deliveryId } = yield* webhooks.createDelivery({
+    webhookId,
+    eventId: secret,
+    eventType: secret,
+    attempt: 1,
+    requestPayload: secret,
+  })
+  yield* webhooks.claimDeliveries({ workerId: secret, limit: 1 })
+  yield* webhooks.updateDelivery({ deliveryId, patch: { errorMessage: secret, responseBody: secret } })
+  yield* webhooks.listDeliveries({ webhookId, since: 0 })
+  yield* webhooks.listEndedDeliveries({ webhookId, limit: 1 })
+  yield* webhooks.resetStaleDeliveries({ olderThanMs: 0 })
+  yield* webhooks.cancelDeliveries(webhookId)
+  yield* webhooks.purgeDeliveries({ before: 1 })
+  yield* webhooks.deleteDeliveries(webhookId)
+  yield* webhooks.deleteWebhook(webhookId)
+  const invitedInto = yield* callPeople({ userId, other })
+  return { userId, other, workspaceId, invitedInto }
 })
 
 describe.each(layers)('spans on %s', (_name, layer) => {
@@ -168,6 +278,10 @@ describe.each(layers)('spans on %s', (_name, layer) => {
     const { spans } = await seen()
     const services = [
       ...['SyncGateway', 'FileReferences', 'UploadIntents', 'WorkspaceStore', 'Memberships', 'Maintenance'],
+      ...['RateLimits', 'DatabaseReport'],
+      'BackgroundJobs',
+      'Webhooks',
+      ...['Invites', 'Administration', 'WorkspaceSettings', 'DeploymentAdmins'],
     ]
     const methods = services.flatMap((service) => {
       const names = {
@@ -195,8 +309,48 @@ describe.each(layers)('spans on %s', (_name, layer) => {
         ],
         FileReferences: ['query'],
         UploadIntents: ['reserve', 'consume', 'cancel'],
+        RateLimits: ['check', 'stats'],
+        DatabaseReport: ['facts'],
         Maintenance: ['state', 'begin', 'complete', 'fail'],
+        BackgroundJobs: [
+          ...['create', 'get', 'update', 'complete', 'fail', 'abort', 'isAborted', 'claim', 'claimNext'],
+          ...['renewLease', 'updateExecution', 'cleanUp', 'activeCount'],
+        ],
+        Invites: ['create', 'list', 'revoke', 'validate', 'consume', 'accept'],
+        Administration: [
+          'listWorkspaces',
+          'getWorkspace',
+          'createWorkspace',
+          'removeWorkspace',
+          'restoreWorkspace',
+          'searchUsers',
+          'upsertMember',
+        ],
+        WorkspaceSettings: ['get', 'set'],
+        DeploymentAdmins: ['list', 'grant', 'revoke', 'isAdmin'],
         Memberships: ['addMember', 'setRole', 'removeMember', 'listMembers'],
+        Webhooks: [
+          'createWebhook',
+          'updateWebhook',
+          'deleteWebhook',
+          'getWebhook',
+          'listWebhooks',
+          'listAdminWebhooks',
+          'listWebhooksByEvent',
+          'listWebhooksByCustomHook',
+          'listActiveCustomHookNames',
+          'updateWebhookHealth',
+          'disableAllWebhooks',
+          'createDelivery',
+          'updateDelivery',
+          'listDeliveries',
+          'listEndedDeliveries',
+          'claimDeliveries',
+          'resetStaleDeliveries',
+          'cancelDeliveries',
+          'deleteDeliveries',
+          'purgeDeliveries',
+        ],
       }[service]!
       return names.map((name) => `${service}.${name}`)
     })
@@ -265,6 +419,12 @@ describe.each(layers)('spans on %s', (_name, layer) => {
         'or3.outcome': 'WorkspaceForbidden',
       },
     })
+    const into = { 'or3.workspace_id': ids.invitedInto }
+    expect(of('Invites.accept').map(({ attributes }) => attributes)).toEqual([
+      { ...into, 'or3.outcome': 'ok' },
+      { ...into, 'or3.outcome': 'InviteRefused' },
+    ])
+    expect(of('Invites.list')[0]?.attributes).toEqual({ ...into, 'or3.items': 3, 'or3.outcome': 'ok' })
     expect(of('Memberships.listMembers')[0]?.attributes).toMatchObject({ 'or3.members': 2 })
     const ofW1 = { 'or3.workspace_id': 'w1' }
     expect(of('FileReferences.query').map(({ attributes }) => attributes)).toEqual([

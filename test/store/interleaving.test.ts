@@ -103,7 +103,11 @@ const namesOf = ({ before, callers }: Scene): Names => {
     ...callers.flatMap((steps, caller) => steps.map((_, index) => `caller-${caller}-${index}`)),
   ].map(idOf)
   const known = (call: number) => idOf(`opening-${call}`)
-  return { users: [known(0), known(1), ...labels], workspaces: [known(2), known(3), ...labels] }
+  return {
+    users: [known(0), known(1), ...labels],
+    workspaces: [known(2), known(3), ...labels],
+    invites: labels,
+  }
 }
 
 const pauses = (turns: ReadonlyArray<number>) => {
@@ -310,6 +314,68 @@ const races: ReadonlyArray<readonly [string, Omit<Scene, 'turns'>]> = [
   ],
 ]
 
+const claim = { email: 'a@b.c', token: 0 }
+const invited: Step = { call: 'createInvite', role: 'editor', lasts: 60, ...claim, ...user(0) }
+const accepting = (identity: number): Step => ({
+  call: 'acceptInvite',
+  identity,
+  profile: { displayName: `Ann ${identity}` },
+  ...claim,
+  ...user(0),
+})
+const racesForInvites: typeof races = [
+  [
+    'an invite is accepted by two new people',
+    { before: [invited], callers: [[accepting(2)], [accepting(3)]] },
+  ],
+  [
+    'an invite is accepted by a new person twice',
+    { before: [invited], callers: [[accepting(2)], [accepting(2)]] },
+  ],
+  [
+    'an invite is accepted while it is used by a user, and revoked',
+    {
+      before: [invited],
+      callers: [
+        [accepting(2)],
+        [{ call: 'consumeInvite', ...claim, user: 1, workspace: 0 }],
+        [{ call: 'revokeInvite', invite: 0, ...user(0) }],
+      ],
+    },
+  ],
+  [
+    'an invite is accepted while the workspace is removed and comes back',
+    {
+      before: [invited],
+      callers: [
+        [accepting(2)],
+        [
+          { call: 'adminRemoveWorkspace', ...user(0) },
+          { call: 'restoreWorkspace', ...user(0) },
+        ],
+      ],
+    },
+  ],
+  [
+    'a new person is made a member while signing in',
+    {
+      before: [],
+      callers: [
+        [{ call: 'upsertMember', whom: 'u2', provider: 'p', role: 'viewer', ...user(0) }],
+        [{ call: 'getOrCreateUser', identity: 2, profile: { email: 'a@b.c' }, ...user(0) }],
+        [{ call: 'upsertMember', whom: 'u2', provider: 'p', role: 'owner', ...user(0) }],
+      ],
+    },
+  ],
+  [
+    'an administrator invites while that ends',
+    {
+      before: [{ call: 'grantAdmin', user: 1, workspace: 0 }],
+      callers: [[{ ...invited, user: 1 }], [{ call: 'revokeAdmin', user: 1, workspace: 0 }]],
+    },
+  ],
+]
+
 /** All lists of this length with these values. */
 const everyList = (length: number, values: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>
   length === 0
@@ -317,7 +383,7 @@ const everyList = (length: number, values: ReadonlyArray<number>): ReadonlyArray
     : everyList(length - 1, values).flatMap((rest) => values.map((value) => [value, ...rest]))
 
 describe.each(setups.slice(0, 2))('in every small interleaving, %s', (_where, _count, open) => {
-  it.each(races)('%s', async (_what, race) => {
+  it.each([...races, ...racesForInvites])('%s', async (_what, race) => {
     for (const turns of everyList(4, [0, 1])) await runScene({ ...race, turns }, open)
   })
 })

@@ -9,7 +9,6 @@ import {
   emptyState,
   idOf,
   memorySystem,
-  type Names,
   type Outcome,
   perform,
   sqlSystem,
@@ -21,16 +20,33 @@ import {
 /** A step, and the seconds that pass before it: often none, so that times tie. */
 const timed = fc.tuple(step, fc.constantFrom(0, 0, 1, 60))
 
-/** The first steps make three users and three workspaces, so that the rest has something to work on. */
-const opening: ReadonlyArray<Step> = [0, 1, 2].flatMap((n): ReadonlyArray<Step> => [
-  { call: 'getOrCreateUser', identity: n, profile: {}, user: 0, workspace: 0 },
-  { call: 'createWorkspace', details: { name: `W${n}` }, user: n + 1, workspace: 0 },
-])
+/** The first steps make three users, workspaces and invites, so that the rest has something to work on. */
+const opening: ReadonlyArray<Step> = [
+  ...[0, 1, 2].flatMap((n): ReadonlyArray<Step> => [
+    { call: 'getOrCreateUser', identity: n, profile: {}, user: 0, workspace: 0 },
+    { call: 'createWorkspace', details: { name: `W${n}` }, user: n + 1, workspace: 0 },
+    {
+      ...{ call: 'createInvite', email: 'a@b.c', token: 0, role: 'editor', lasts: 1_000 },
+      ...{ user: n + 1, workspace: n + 1 },
+    },
+  ]),
+  { call: 'grantAdmin', user: 1, workspace: 0 },
+]
+
+/** What a call makes that gives its own id. */
+const kindOf: Partial<Record<Step['call'], 'users' | 'workspaces' | 'invites'>> = {
+  getOrCreateUser: 'users',
+  acceptInvite: 'users',
+  upsertMember: 'users',
+  createInvite: 'invites',
+}
 
 const verdictOf = (outcome: Outcome) => {
-  if ('error' in outcome) return outcome.error
+  if ('error' in outcome) {
+    return outcome.error === 'InviteRefused' ? outcome.message : outcome.error
+  }
   if (outcome.ok === null) return 'null'
-  if (Object(outcome.ok).created === true) return 'created'
+  if (Object(outcome.ok).created === true || Object(outcome.ok).createdUser === true) return 'created'
   return Object(outcome.ok).userId === undefined ? 'ok' : 'known'
 }
 
@@ -45,12 +61,10 @@ describe('the workspace store on SQLite', () => {
           const { system, close } = sqlSystem(':memory:')
           try {
             let seconds = 1_000_000
-            const users = ['nobody']
-            const workspaces = ['none']
+            const names = { users: ['nobody'], workspaces: ['none'], invites: ['none'] }
             const all = [...opening.map((one) => [one, 0] as const), ...steps]
             for (const [number, [one, pause]] of all.entries()) {
               seconds += pause
-              const names: Names = { users, workspaces }
               const at = { label: String(number), seconds }
               const expected = Effect.runSync(perform(model, names, one, at))
               expect(Effect.runSync(perform(system, names, one, at))).toEqual(expected)
@@ -59,7 +73,7 @@ describe('the workspace store on SQLite', () => {
 
               const made = 'ok' in expected ? JSON.stringify(expected.ok) : ''
               if (made?.includes(`"${idOf(String(number))}"`)) {
-                ;(one.call === 'getOrCreateUser' ? users : workspaces).push(idOf(String(number)))
+                names[kindOf[one.call] ?? 'workspaces'].push(idOf(String(number)))
               }
               expect(Effect.runSync(view(system, names))).toEqual(Effect.runSync(view(model, names)))
               expect(Effect.runSync(brokenRules(system, names))).toEqual([])
@@ -87,6 +101,21 @@ describe('the workspace store on SQLite', () => {
         'setRole LastOwner',
         'removeMember ok',
         'removeMember LastOwner',
+        'createInvite ok',
+        'createInvite WorkspaceNotFound',
+        'revokeInvite ok',
+        'revokeInvite InviteNotFound',
+        'consumeInvite ok',
+        'consumeInvite The invite for this e-mail address has another token.',
+        'acceptInvite created',
+        'acceptInvite known',
+        'acceptInvite There is no such invite.',
+        'acceptInvite The invite is for another e-mail address.',
+        'acceptInvite The invite was used before.',
+        'upsertMember known',
+        'upsertMember UnknownEmail',
+        'restoreWorkspace ok',
+        'adminRemoveWorkspace ok',
       ]) {
         expect(seen.get(reached) ?? 0, reached).toBeGreaterThan(0)
       }

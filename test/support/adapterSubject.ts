@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { Effect, Layer, Logger, ManagedRuntime } from 'effect'
 import { expect } from 'vitest'
-import { HostError, openProvider } from '../../src/nuxt/adapters.js'
-import type { AuthWorkspaceStore, HostPushResult } from '../../src/nuxt/host.js'
+import { type Adapters, HostError, openProvider } from '../../src/nuxt/adapters.js'
+import type { HostPushResult } from '../../src/nuxt/host.js'
 import { checkPullAnswer, checkPushAnswer, opIdOf } from '../../src/nuxt/hostChecks.js'
 import type { ServiceError } from '../../src/nuxt/httpErrors.js'
 import {
@@ -86,19 +86,26 @@ const isShort = (input: unknown): boolean => {
   }
 }
 
+/** The same, whose calls reject with `Refused` instead of the host's error. */
+const refusing = (value: unknown): unknown => {
+  if (typeof value === 'function') {
+    return (...args: ReadonlyArray<unknown>) => {
+      const result = (value as (...args: ReadonlyArray<unknown>) => unknown)(...args)
+      return result instanceof Promise ? asRefused(result) : refusing(result)
+    }
+  }
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, refusing(part)]))
+}
+
 export const throughAdapters = (): Promise<Subject> => {
   const { folder, remove } = temporaryFolder()
   const file = join(folder, 'adapters.db')
   const provider = openProvider({
     env: { OR3_SQLITE_DB_PATH: file, OR3_SQLITE_PRAGMA_SYNCHRONOUS: 'OFF' },
   })
-  const { syncGateway: gateway, workspaceStore } = provider
-  const store = Object.fromEntries(
-    Object.entries(workspaceStore).map(([name, method]) => [
-      name,
-      (...args: ReadonlyArray<never>) => asRefused((method as (...args: any) => Promise<unknown>)(...args)),
-    ]),
-  ) as unknown as AuthWorkspaceStore
+  const { syncGateway: gateway, ready: _ready, close: _close, ...adapters } = provider
+  const host = refusing({ syncGateway: gateway, ...adapters }) as Adapters
   /** The event and the input, of whatever was given. */
   const split = <A extends { readonly caller?: Caller | undefined }>(request: A) => {
     try {
@@ -164,7 +171,8 @@ export const throughAdapters = (): Promise<Subject> => {
     gcChangeLog: collect('gcChangeLog'),
     gcTombstones: collect('gcTombstones'),
     files: fileCallsOfAdapter(gateway, split, asRefused),
-    store,
+    store: host.workspaceStore,
+    host,
     listWorkspaceIds: () => asRefused(gateway.listWorkspaceIds({})),
     memberships: {
       addMember: async (request) => (await memberships()).addMember(request),

@@ -7,24 +7,30 @@ import * as Database from '../../src/layers/synchronous/betterSqlite3.js'
 import { batchServices } from '../../src/layers/batch/index.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
 import { GatewayState, layer as stateLayer } from '../../src/layers/memory/GatewayState.js'
+import * as MemoryJobs from '../../src/layers/memory/BackgroundJobs.js'
 import * as MemoryFiles from '../../src/layers/memory/FileReferences.js'
 import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
-import * as MemoryMembers from '../../src/layers/memory/Memberships.js'
-import * as StoreState from '../../src/layers/memory/StoreState.js'
+import {
+  maintenance as memoryMaintenance,
+  rateLimits,
+  webhooks,
+  workspaces,
+} from '../../src/layers/memory/index.js'
 import * as MemoryIntents from '../../src/layers/memory/UploadIntents.js'
-import * as MemoryStore from '../../src/layers/memory/WorkspaceStore.js'
 import { Batches } from '../../src/layers/sql/Batches.js'
+import { type SqlServices, sqlServices } from '../../src/layers/sql/services.js'
+import * as SqlReport from '../../src/layers/synchronous/DatabaseReport.js'
 import * as SqlFiles from '../../src/layers/synchronous/FileReferences.js'
-import * as SqlMembers from '../../src/layers/sql/Memberships.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
 import * as SqlGateway from '../../src/layers/synchronous/SyncGateway.js'
-import * as SqlIntents from '../../src/layers/sql/UploadIntents.js'
-import * as SqlStore from '../../src/layers/sql/WorkspaceStore.js'
+import { adaptersOn } from '../../src/nuxt/hostAdapters.js'
 import { type ServiceError, toHostError } from '../../src/nuxt/httpErrors.js'
 import { toHostPage, type HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
+import { servicesIn } from '../../src/nuxt/opening.js'
 import { checkSnapshotAnswer } from '../../src/nuxt/snapshotChecks.js'
 import {
+  type DatabaseReport,
   FileReferences,
   Memberships,
   type SnapshotRequest,
@@ -75,7 +81,7 @@ export const membershipCalls = (
 
 const fromServices = async <R>(
   name: SubjectName,
-  layer: Layer.Layer<SyncGateway | FileReferences | UploadIntents | WorkspaceStore | Memberships | R, any>,
+  layer: Layer.Layer<SyncGateway | FileReferences | DatabaseReport | SqlServices | R, any>,
   view: (context: Context.Context<R>, run: ReturnType<typeof runner>) => Subject['view'],
   file?: string,
   cleanUp: () => void | Promise<void> = () => {},
@@ -85,6 +91,7 @@ const fromServices = async <R>(
   const run = runner(runtime)
   const gateway = Context.get(context, SyncGateway)
   const store = Context.get(context, WorkspaceStore)
+  const host = adaptersOn((call) => run(call(servicesIn(context))))
   return {
     name,
     file,
@@ -98,19 +105,10 @@ const fromServices = async <R>(
     gcChangeLog: (request) => run(Effect.asVoid(gateway.gcChangeLog(request))),
     gcTombstones: (request) => run(Effect.asVoid(gateway.gcTombstones(request))),
     files: fileCalls(run, Context.get(context, FileReferences), Context.get(context, UploadIntents)),
-    store: {
-      getOrCreateUser: (identity) => run(store.getOrCreateUser(identity)),
-      getUser: (identity) => run(store.getUser(identity)),
-      getOrCreateDefaultWorkspace: (userId) => run(store.getOrCreateDefaultWorkspace(userId)),
-      getWorkspaceRole: (membership) => run(store.getWorkspaceRole(membership)),
-      listUserWorkspaces: (userId) => run(store.listUserWorkspaces(userId)),
-      createWorkspace: (request) => run(store.createWorkspace(request)),
-      updateWorkspace: (request) => run(store.updateWorkspace(request)),
-      removeWorkspace: (membership) => run(store.removeWorkspace(membership)),
-      setActiveWorkspace: (membership) => run(store.setActiveWorkspace(membership)),
-    },
+    store: host.workspaceStore,
     listWorkspaceIds: () => run(store.listWorkspaceIds),
     memberships: membershipCalls(Context.get(context, Memberships), runtime),
+    host,
     view: view(context as Context.Context<R>, run as never),
     close: async () => {
       await runtime.dispose()
@@ -127,19 +125,23 @@ export const subjectInMemory = () =>
         Layer.mergeAll(MemoryGateway.layerWithState, MemoryFiles.layer, MemoryIntents.layer),
         stateLayer,
       ),
-      Layer.mergeAll(MemoryStore.layerWithState, MemoryMembers.layer).pipe(Layer.provide(StoreState.layer)),
+      memoryMaintenance,
+      rateLimits,
+      MemoryJobs.layer,
+      workspaces,
+      webhooks,
     ).pipe(Layer.provide(IdGenerator.layer)),
     (context) => (workspaceId) =>
       Promise.resolve(viewOfState(Context.get(context, GatewayState), workspaceId)),
   )
 
 /** Every service on SQLite, with the database at hand. In memory, a batch is not rolled back. */
-export const sqlLayer = (dbPath: string) =>
-  Layer.mergeAll(SqlGateway.layer, SqlFiles.layer, SqlIntents.layer, SqlStore.layer, SqlMembers.layer).pipe(
+export const sqlLayer = (dbPath: string, settings: Partial<Parameters<typeof Config.layerOf>[0]> = {}) =>
+  Layer.mergeAll(SqlGateway.layer, SqlFiles.layer, SqlReport.layer, sqlServices).pipe(
     Layer.provideMerge(dbPath === ':memory:' ? committing : Layer.fresh(SqlBatches.layer)),
     Layer.provideMerge(Database.layer),
     Layer.provideMerge(Migrator.layer),
-    Layer.provide(Config.layerOf({ dbPath, synchronous: 'OFF' })),
+    Layer.provide(Config.layerOf({ synchronous: 'OFF', ...settings, dbPath })),
     Layer.provide(IdGenerator.layer),
   )
 

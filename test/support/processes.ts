@@ -23,6 +23,12 @@ const standIn = `
   export const registerAuthWorkspaceStore = (item) => host.stores.push(item)
   export const registerSyncGatewayAdapter = (item) => host.gateways.push(item)
   export const emitWebhookSystemHook = undefined
+  export const registerRateLimitProvider = undefined
+  export const registerBackgroundJobProvider = undefined
+  export const getJobConfig = undefined
+  export const registerWebhookStore = undefined
+  export const registerAdminStoreProvider = undefined
+  export const registerProviderAdminAdapter = undefined
   export const useRuntimeConfig = () => host.config
   export const defineNitroPlugin = (plugin) => plugin
   export default undefined`

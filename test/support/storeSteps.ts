@@ -1,5 +1,5 @@
 /**
- * Random calls of the workspace store and the memberships, and the systems they run on: the memory layers as the model, the
+ * Random calls of the services about users and workspaces, and the systems they run on: the memory layers as the model, the
  * SQL layers as what is tested. Ids and time are given, so that the same call has the same result on both.
  */
 import { Clock, Context, Effect, FiberRef, Layer, Logger, ManagedRuntime } from 'effect'
@@ -7,14 +7,28 @@ import { layer as committing } from './committingBatches.js'
 import * as Batches from '../../src/layers/synchronous/Batches.js'
 import * as Engine from '../../src/layers/synchronous/betterSqlite3.js'
 import { Database } from '../../src/layers/synchronous/Database.js'
+import * as MemoryAdministration from '../../src/layers/memory/Administration.js'
+import * as MemoryAdmins from '../../src/layers/memory/DeploymentAdmins.js'
+import * as MemoryInvites from '../../src/layers/memory/Invites.js'
 import * as MemoryMembers from '../../src/layers/memory/Memberships.js'
-import { StoreState } from '../../src/layers/memory/StoreState.js'
+import { emptyState, StoreState } from '../../src/layers/memory/StoreState.js'
 import * as MemoryStore from '../../src/layers/memory/WorkspaceStore.js'
+import * as SqlAdministration from '../../src/layers/sql/Administration.js'
+import * as SqlAdmins from '../../src/layers/sql/DeploymentAdmins.js'
+import * as SqlInvites from '../../src/layers/sql/Invites.js'
 import * as SqlMembers from '../../src/layers/sql/Memberships.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
 import * as SqlStore from '../../src/layers/sql/WorkspaceStore.js'
-import { IdGenerator, Memberships, type Role, WorkspaceStore } from '../../src/services/index.js'
+import {
+  Administration,
+  DeploymentAdmins,
+  IdGenerator,
+  Invites,
+  Memberships,
+  type Role,
+  WorkspaceStore,
+} from '../../src/services/index.js'
 import { fc } from './property.js'
 
 /** Users and workspaces are numbers here; a run knows which ids they stand for. */
@@ -23,6 +37,11 @@ export type Step = { readonly user: number; readonly workspace: number } & (
   | { readonly call: 'getUser'; readonly identity: number }
   | { readonly call: 'createWorkspace' | 'updateWorkspace'; readonly details: Details }
   | { readonly call: 'addMember' | 'setRole'; readonly role: Role }
+  | ({ readonly call: 'createInvite'; readonly role: Role; readonly lasts: number } & Claim)
+  | ({ readonly call: 'consumeInvite' | 'validateInvite' } & Claim)
+  | ({ readonly call: 'acceptInvite'; readonly identity: number; readonly profile: Profile } & Claim)
+  | { readonly call: 'revokeInvite'; readonly invite: number }
+  | { readonly call: 'upsertMember'; readonly whom: string; readonly provider?: string; readonly role: Role }
   | { readonly call: PlainCall }
 )
 
@@ -34,6 +53,15 @@ type PlainCall =
   | 'setActiveWorkspace'
   | 'removeMember'
   | 'listMembers'
+  | 'adminRemoveWorkspace'
+  | 'restoreWorkspace'
+  | 'grantAdmin'
+  | 'revokeAdmin'
+
+interface Claim {
+  readonly email: string
+  readonly token: number
+}
 
 interface Profile {
   readonly email?: string | null | undefined
@@ -69,8 +97,70 @@ const role = fc.constantFrom<Role>('owner', 'editor', 'viewer')
 const plain = (...calls: ReadonlyArray<PlainCall>) =>
   fc.record({ ...someone, call: fc.constantFrom(...calls) })
 
+const claim = { email: fc.constantFrom('a@b.c', 'a@b.c', ' D@e.f'), token: fc.constantFrom(0, 0, 1) }
+
+/** Calls about invites, and of administrators. */
+const peopleStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      ...someone,
+      ...claim,
+      call: fc.constant('createInvite' as const),
+      role,
+      lasts: fc.constantFrom(1, 60, 1_000, 1_000),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      ...someone,
+      ...claim,
+      call: fc.constantFrom('consumeInvite' as const, 'consumeInvite' as const, 'validateInvite' as const),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      ...someone,
+      ...claim,
+      call: fc.constant('acceptInvite' as const),
+      identity: fc.nat(5),
+      profile,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ ...someone, call: fc.constant('revokeInvite' as const), invite: index }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record(
+      {
+        ...someone,
+        call: fc.constant('upsertMember' as const),
+        whom: fc.constantFrom('a@b.c', 'D@e.f', 'u0', 'u1', 'u6', 'x@y'),
+        provider: fc.constantFrom('p', 'q'),
+        role,
+      },
+      { requiredKeys: ['user', 'workspace', 'call', 'whom', 'role'] },
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: plain(
+      'adminRemoveWorkspace',
+      'restoreWorkspace',
+      'restoreWorkspace',
+      'grantAdmin',
+      'revokeAdmin',
+    ),
+  },
+)
+
 /** Any call, those that change something more often. */
 export const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: peopleStep },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -115,19 +205,69 @@ export type Outcome = { readonly ok: unknown } | { readonly error: string; reado
 export interface Names {
   readonly users: ReadonlyArray<string>
   readonly workspaces: ReadonlyArray<string>
+  readonly invites: ReadonlyArray<string>
 }
 
 export interface System {
   readonly store: WorkspaceStore['Type']
   readonly members: Memberships['Type']
+  readonly invites: Invites['Type']
+  readonly administration: Administration['Type']
+  readonly admins: DeploymentAdmins['Type']
 }
+
+type Tags = WorkspaceStore | Memberships | Invites | Administration | DeploymentAdmins
+
+const systemIn = (context: Context.Context<Tags>): System => ({
+  store: Context.get(context, WorkspaceStore),
+  members: Context.get(context, Memberships),
+  invites: Context.get(context, Invites),
+  administration: Context.get(context, Administration),
+  admins: Context.get(context, DeploymentAdmins),
+})
 
 type Fault = { readonly _tag: string; readonly message: string }
 
-const invoke = ({ store, members }: System, names: Names, step: Step): Effect.Effect<unknown, Fault> => {
+const invoke = (system: System, names: Names, step: Step): Effect.Effect<unknown, Fault> => {
+  const { store, members, invites, administration, admins } = system
   const userId = names.users[step.user % names.users.length]!
   const workspaceId = names.workspaces[step.workspace % names.workspaces.length]!
+  const claimed = ({ email, token }: Claim) => ({ workspaceId, email, tokenHash: `t${token}` })
   switch (step.call) {
+    case 'createInvite':
+      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        invites.create({
+          ...claimed(step),
+          role: step.role,
+          invitedByUserId: userId,
+          expiresAt: now / 1_000 + step.lasts,
+        }),
+      )
+    case 'revokeInvite': {
+      const inviteId = names.invites[step.invite % names.invites.length]!
+      return invites.revoke({ workspaceId, inviteId, revokedByUserId: userId })
+    }
+    case 'validateInvite':
+      return invites.validate(claimed(step))
+    case 'consumeInvite':
+      return invites.consume({ ...claimed(step), acceptedUserId: userId })
+    case 'acceptInvite': {
+      const { displayName } = step.profile
+      const identity = { provider: 'p', providerUserId: `u${step.identity}`, displayName }
+      return invites.accept({ ...claimed(step), ...identity })
+    }
+    case 'upsertMember': {
+      const { whom, role, provider } = step
+      return administration.upsertMember({ workspaceId, emailOrProviderId: whom, role, provider })
+    }
+    case 'adminRemoveWorkspace':
+      return administration.removeWorkspace({ workspaceId, deletedAt: 5 })
+    case 'restoreWorkspace':
+      return administration.restoreWorkspace({ workspaceId })
+    case 'grantAdmin':
+      return admins.grant({ userId, createdByUserId: 'operator' })
+    case 'revokeAdmin':
+      return admins.revoke({ userId })
     case 'getOrCreateUser':
       return store.getOrCreateUser({ provider: 'p', providerUserId: `u${step.identity}`, ...step.profile })
     case 'getUser':
@@ -157,6 +297,8 @@ const invoke = ({ store, members }: System, names: Names, step: Step): Effect.Ef
   }
 }
 
+export { emptyState }
+
 /** The id that a call makes, if it makes one. */
 const currentCall = FiberRef.unsafeMake('none')
 export const idOf = (label: string): string => `id-${label}`
@@ -183,9 +325,18 @@ export const perform = (
     Effect.withClock(clockAt(seconds)),
   )
 
-/** All that can be seen: every user's list, every workspace's members. */
-export const view = ({ store, members }: System, { users, workspaces }: Names): Effect.Effect<unknown> =>
+/** All that can be seen: every user's list, every workspace's members and invites, and whoever and whatever else there is. */
+export const view = (
+  { store, members, invites, administration, admins }: System,
+  { users, workspaces }: Names,
+): Effect.Effect<unknown> =>
   Effect.all({
+    users: Effect.orDie(administration.searchUsers({ query: '', limit: 100 })),
+    workspaces: Effect.orDie(administration.listWorkspaces({ includeDeleted: true, page: 1, perPage: 100 })),
+    admins: Effect.orDie(admins.list),
+    invites: Effect.forEach(workspaces, (workspaceId) =>
+      Effect.orElseSucceed(invites.list({ workspaceId }), () => workspaceId),
+    ),
     lists: Effect.forEach(users, (userId) =>
       Effect.map(Effect.orDie(store.listUserWorkspaces(userId)), (list) => [userId, list] as const),
     ),
@@ -229,21 +380,18 @@ export const memorySystem = (state: StoreState['Type'], pause: Effect.Effect<voi
   const context = Effect.runSync(
     Effect.scoped(
       Layer.build(
-        Layer.mergeAll(MemoryStore.layerWithState, MemoryMembers.layer).pipe(
-          Layer.provide(Layer.succeed(StoreState, state)),
-          Layer.provide(idsOfCalls(pause)),
-        ),
+        Layer.mergeAll(
+          MemoryStore.layerWithState,
+          MemoryMembers.layer,
+          MemoryInvites.layer,
+          MemoryAdministration.layer,
+          MemoryAdmins.layer,
+        ).pipe(Layer.provide(Layer.succeed(StoreState, state)), Layer.provide(idsOfCalls(pause))),
       ),
     ),
   )
-  return { store: Context.get(context, WorkspaceStore), members: Context.get(context, Memberships) }
+  return systemIn(context)
 }
-
-export const emptyState = (): StoreState['Type'] => ({
-  accounts: new Map(),
-  users: new Map(),
-  workspaces: new Map(),
-})
 
 /** Pauses before every transaction and every statement outside of one: all the places where callers can interleave. */
 const pausing = (pause: Effect.Effect<void>) =>
@@ -265,7 +413,13 @@ export const sqlSystem = (
   pause: Effect.Effect<void> = Effect.void,
 ): { readonly system: System; readonly close: () => Promise<void> } => {
   const runtime = ManagedRuntime.make(
-    Layer.mergeAll(SqlStore.layer, SqlMembers.layer).pipe(
+    Layer.mergeAll(
+      SqlStore.layer,
+      SqlMembers.layer,
+      SqlInvites.layer,
+      SqlAdministration.layer,
+      SqlAdmins.layer,
+    ).pipe(
       // Others than the engine has made, over the database between.
       Layer.provide(dbPath === ':memory:' ? committing : Layer.fresh(Batches.layer)),
       Layer.provide(pausing(pause)),
@@ -278,7 +432,7 @@ export const sqlSystem = (
   )
   const { context } = Effect.runSync(runtime.runtimeEffect)
   return {
-    system: { store: Context.get(context, WorkspaceStore), members: Context.get(context, Memberships) },
+    system: systemIn(context),
     close: () => runtime.dispose(),
   }
 }

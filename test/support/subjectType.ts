@@ -3,6 +3,7 @@
  *
  * A subject speaks in verdicts and HTTP statuses, since those are what all of them can tell alike.
  */
+import type { Adapters } from '../../src/nuxt/adapters.js'
 import type { AuthWorkspaceStore } from '../../src/nuxt/host.js'
 import type { HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
 import type {
@@ -57,6 +58,8 @@ export interface Subject {
   listWorkspaceIds(): Promise<ReadonlyArray<string>>
   /** No adapter of the host's: beside the adapters it is a second connection to the same file. */
   readonly memberships: MembershipCalls
+  /** Everything that a host is given, whose calls reject with `Refused`. */
+  readonly host: Adapters
   view(workspaceId: string): Promise<WorkspaceView>
   close(): Promise<void>
 }

@@ -47,6 +47,10 @@ export const selectedSubjects = (wanted = process.env.TEST_LAYERS): ReadonlyArra
 export const propertySubjects = (): ReadonlyArray<SubjectName> =>
   selectedSubjects().filter((name) => name !== 'turso' || deep || process.env.TEST_LAYERS)
 
+/** Without one of two that run the same statements the same way, unless it is asked for. */
+export const overBatches = (subjects: ReadonlyArray<SubjectName>): ReadonlyArray<SubjectName> =>
+  process.env.TEST_LAYERS ? subjects : subjects.filter((name) => name !== 'sqlite memory')
+
 /** Runs a body on a fresh subject and closes it. */
 export const withSubject = async <A>(
   name: SubjectName,

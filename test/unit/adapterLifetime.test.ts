@@ -18,21 +18,23 @@ describe('close', () => {
   it('refuses later calls of every method with 503', async () => {
     await provider().close()
     expect(await statusesFor({})).toEqual(everywhere(503))
-    const { workspaceStore: store } = provider()
-    const membership = { userId: 'u', workspaceId: 'w' }
-    const calls = [
-      () => store.getOrCreateUser(identity),
-      () => store.getUser(identity),
-      () => store.getOrCreateDefaultWorkspace('u'),
-      () => store.getWorkspaceRole(membership),
-      () => store.listUserWorkspaces('u'),
-      () => store.createWorkspace({ userId: 'u', name: 'W' }),
-      () => store.updateWorkspace({ ...membership, name: 'W' }),
-      () => store.removeWorkspace(membership),
-      () => store.setActiveWorkspace(membership),
-    ]
-    expect(calls).toHaveLength(Object.keys(store).length)
-    for (const call of calls) expect(await statusOf(call)).toBe(503)
+    const { adminStores, ready: _ready, close: _close, ...adapters } = provider()
+    const all = {
+      ...adapters,
+      access: adminStores.createWorkspaceAccessStore(),
+      settings: adminStores.createWorkspaceSettingsStore(),
+      admins: adminStores.createAdminUserStore(),
+    }
+    const methods = Object.entries(all).flatMap(([name, adapter]) =>
+      Object.entries<unknown>({ ...adapter })
+        .filter(([method, value]) => typeof value === 'function' && method !== 'getAbortController')
+        .map(
+          ([method, call]) =>
+            [`${name}.${method}`, call as (...args: ReadonlyArray<unknown>) => Promise<unknown>] as const,
+        ),
+    )
+    expect(methods.length).toBeGreaterThan(80)
+    for (const [name, call] of methods) expect(await statusOf(() => call({}, {}, {}, {})), name).toBe(503)
   })
 
   it('refuses calls from the moment it is called', async () => {

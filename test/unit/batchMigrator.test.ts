@@ -61,6 +61,29 @@ describe('migrations as a batch', () => {
     expect(statements.filter(({ sql }) => !sql.includes('effect_sql_migrations'))).toEqual([])
   })
 
+  it('bring a database of the release before to the newest', async () => {
+    const released = knownMigrations.find(({ name }) => name === '007_device_owners')!
+    const all = Effect.runSync(migrationStatements(none))
+    const later = Effect.runSync(migrationStatements(released))
+    const database = new Sqlite(':memory:')
+    const run = (statements: typeof all) => {
+      for (const { sql, params } of statements) database.prepare(sql).run(...params)
+    }
+    const isOf =
+      (id: number) =>
+      ({ sql, params }: (typeof all)[number]) =>
+        sql.includes('INSERT INTO "effect_sql_migrations"') && params.includes(id)
+    expect(later.some(isOf(8))).toBe(true)
+    expect(later.some(isOf(7))).toBe(false)
+    const tables = (statements: typeof all) =>
+      statements.filter(({ sql }) => !sql.includes('effect_sql_migrations'))
+    const before = tables(all).slice(0, tables(all).length - tables(later).length)
+    run([...before, ...tables(later)])
+    expect([...objectsOf(makeConnection(database)).keys()].sort()).toEqual(
+      [...(await Effect.runPromise(expectedObjects)).keys()].sort(),
+    )
+  })
+
   it('refuse to guess what a database holds', () => {
     const before = knownMigrations.at(4)!
     expect(() => Effect.runSync(migrationStatements(before))).toThrow(

@@ -68,6 +68,7 @@ describe('the plugin does nothing', () => {
     const { closeHooks } = runPlugin()
     expect(host.stores).toEqual([])
     expect(host.gateways).toEqual([])
+    expect([host.webhooks, host.limits, host.jobs, host.adminStores, host.adminAdapters].flat()).toEqual([])
     expect(closeHooks).toEqual([])
     expect(existsSync(file)).toBe(false)
   })
@@ -98,8 +99,14 @@ describe('the plugin registers', () => {
     resetHost(config)
     const { close } = runPlugin()
     // No await above: the first request may come right after Nitro has called its plugins.
-    expect(host.stores).toEqual([{ id: 'sqlite', order: 100, create: expect.any(Function) }])
-    expect(host.gateways).toEqual([{ id: 'sqlite', order: 100, create: expect.any(Function) }])
+    const registration = { id: 'sqlite', order: 100, create: expect.any(Function) as () => never }
+    expect(host.stores).toEqual([registration])
+    expect(host.gateways).toEqual([registration])
+    expect(host.webhooks).toEqual([registration])
+    expect(host.limits).toMatchObject([['sqlite', { name: 'sqlite' }]])
+    expect(host.jobs).toMatchObject([['sqlite', { name: 'sqlite' }]])
+    expect(host.adminStores).toMatchObject([{ id: 'sqlite' }])
+    expect(host.adminAdapters).toMatchObject([{ id: 'sqlite', kind: 'sync' }])
     expect(existsSync(file)).toBe(true)
     await close()
   })
@@ -118,15 +125,31 @@ describe('the plugin registers', () => {
         backgroundJobs: { enabled: true, storageProvider: 'sqlite' },
       },
     ],
-  ])('the store alone when %s', async (_when, config) => {
+  ])('all but the gateway when %s', async (_when, config) => {
     resetHost(config)
     const { close } = runPlugin()
     expect(host.stores).toEqual([{ id: 'sqlite', order: 100, create: expect.any(Function) }])
     expect(host.gateways).toEqual([])
+    expect([host.webhooks, host.limits, host.jobs, host.adminStores, host.adminAdapters].flat()).toHaveLength(
+      5,
+    )
     const store = host.stores[0]!.create()
     expect(await store.getOrCreateUser({ provider: 'p', providerUserId: 'u' })).toEqual({
       userId: expect.any(String) as string,
     })
+    await close()
+  })
+
+  it('jobs with the limits of the host, as they are at each call', async () => {
+    resetHost(selected)
+    const { close } = runPlugin()
+    const [, jobs] = host.jobs[0]!
+    const job = { userId: 'u', threadId: 't', messageId: 'm', model: 'x' }
+    host.jobConfig = { maxConcurrentJobsPerUser: 1 }
+    await jobs.createJob(job)
+    await expect(jobs.createJob(job)).rejects.toMatchObject({ statusCode: 429 })
+    host.jobConfig = { maxConcurrentJobsPerUser: 2 }
+    await jobs.createJob(job)
     await close()
   })
 
@@ -235,7 +258,8 @@ describe('a boot failure', () => {
 
 describe('while a host prerenders', () => {
   it('the provider that is registered refuses every call with 503 and is no promise', async () => {
-    const { syncGateway, workspaceStore } = unopenedProvider()
+    const unopened = unopenedProvider()
+    const { syncGateway, workspaceStore } = unopened
     expect(syncGateway.id).toBe(providerId)
     expect(syncGateway.capabilities.snapshotBootstrap).toBe('snapshot-v1')
     expect((syncGateway as unknown as { then?: unknown }).then).toBeUndefined()
@@ -247,7 +271,16 @@ describe('while a host prerenders', () => {
       syncGateway.push({}, { ...scope(), ops: [] }),
       syncGateway.snapshot({}, { ...scope(), pageSize: 1 }),
       syncGateway.gcChangeLog({}, { ...scope(), retentionSeconds: 1 }),
+      unopened.rateLimitProvider.checkAndRecord('k', { windowMs: 1, maxRequests: 1 }),
+      unopened.backgroundJobProvider.getActiveJobCount(),
+      unopened.webhookStore.listActiveCustomHookNames(),
+      unopened.adminStores.createAdminUserStore().listAdmins(),
+      unopened.adminStores.createWorkspaceAccessStore().listWorkspaces({ page: 1, perPage: 1 }),
+      unopened.adminStores.createWorkspaceSettingsStore().get('w', 'k'),
+      unopened.adminAdapter.getStatus(),
     ]
+    expect(unopened.backgroundJobProvider.getAbortController('j')).toBeUndefined()
+    expect(Object.values(unopened.adminStores.getCapabilities())).not.toContain(false)
     const refusal = { statusCode: 503, message: 'the database is not open while the host prerenders' }
     for (const call of calls) await expect(call).rejects.toMatchObject(refusal)
   })

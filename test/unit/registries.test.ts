@@ -35,6 +35,19 @@ const hooks = {
 }
 const february = { ...store, ...gateway }
 
+/** What later hosts have besides, file by file. */
+const later = {
+  registerRateLimitProvider: 'server/utils/rate-limit/registry',
+  registerBackgroundJobProvider: 'server/utils/background-jobs/registry',
+  getJobConfig: 'server/utils/background-jobs/store',
+  registerWebhookStore: 'server/utils/webhooks/store/registry',
+  registerAdminStoreProvider: 'server/admin/stores/registry',
+  registerProviderAdminAdapter: 'server/admin/providers/registry',
+}
+const names = Object.keys(later)
+const missing = (without: ReadonlyArray<string> = []) =>
+  names.filter((name) => !without.includes(name)).map((name) => `export const ${name} = undefined`)
+
 const imports = {
   store: `export { registerAuthWorkspaceStore } from "~~/server/auth/store/registry.ts"`,
   gateway: `export { registerSyncGatewayAdapter } from "~~/server/sync/gateway/registry.ts"`,
@@ -45,17 +58,37 @@ const imports = {
 describe('the plugin imports', () => {
   it("a February host's two registries", () => {
     withFiles(february)
-    expect(hostModule(root).split('\n')).toEqual([imports.store, imports.gateway, imports.noHooks])
+    expect(hostModule(root).split('\n')).toEqual([
+      ...[imports.store, imports.gateway, imports.noHooks],
+      ...missing(),
+    ])
   })
 
   it('what a later host has besides, and nothing of its files that it does not know', () => {
     withFiles({
       ...february,
       ...hooks,
-      'server/utils/rate-limit/registry.ts': 'export const registerRateLimitProvider = () => {}',
       'server/some/registry.ts': 'export {}',
     })
-    expect(hostModule(root).split('\n')).toEqual([imports.store, imports.gateway, imports.hooks])
+    expect(hostModule(root).split('\n')).toEqual([
+      ...[imports.store, imports.gateway, imports.hooks],
+      ...missing(),
+    ])
+  })
+
+  it.each(Object.entries(later))('%s alone, where a later host has that', (name, path) => {
+    withFiles({ ...february, [`${path}.ts`]: `export const ${name} = () => {}` })
+    const lines = hostModule(root).split('\n')
+    expect(lines).toContain(`export { ${name} } from "~~/${path}.ts"`)
+    expect(lines.filter((line) => line.endsWith('= undefined'))).toEqual([
+      imports.noHooks,
+      ...missing([name]),
+    ])
+  })
+
+  it('no limits of jobs from a store that has none', () => {
+    withFiles({ ...february, [`${later.getJobConfig}.ts`]: 'export const somethingElse = 1' })
+    expect(hostModule(root)).toContain('export const getJobConfig = undefined')
   })
 
   it.each(['.ts', '.mts', '.js', '.mjs'])('from a file that ends with %s', (extension) => {
@@ -226,7 +259,7 @@ describe('a host is refused, by one line with file and export', () => {
 
   it('but not while it is prepared, when its sources may not be there yet', () => {
     expect(hostModule(root, false)).toBe(
-      ['registerAuthWorkspaceStore', 'registerSyncGatewayAdapter', 'emitWebhookSystemHook']
+      ['registerAuthWorkspaceStore', 'registerSyncGatewayAdapter', 'emitWebhookSystemHook', ...names]
         .map((name) => `export const ${name} = undefined`)
         .join('\n'),
     )

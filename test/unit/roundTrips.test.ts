@@ -4,18 +4,28 @@
 import { randomUUID } from 'node:crypto'
 import { Context, Duration, Effect, Layer, Logger, Option } from 'effect'
 import { describe, expect, it, vi } from 'vitest'
+import { stepSize as jobsInAStep } from '../../src/layers/sql/backgroundJobsSql.js'
 import { Batches } from '../../src/layers/sql/Batches.js'
 import { stepSize } from '../../src/layers/sql/retention.js'
+import { stepSize as deliveryStep } from '../../src/layers/sql/webhooksSql.js'
 import {
+  DatabaseReport,
+  BackgroundJobs,
+  Administration,
+  DeploymentAdmins,
   FileReferences,
+  Invites,
   Maintenance,
   Memberships,
   type PendingOp,
+  RateLimits,
   storageKinds,
   SyncGateway,
   syncedTables,
   UploadIntents,
   Upkeep,
+  Webhooks,
+  WorkspaceSettings,
   WorkspaceStore,
 } from '../../src/services/index.js'
 import { batchLayer, committingEngine } from '../support/layerSubjects.js'
@@ -109,6 +119,11 @@ const members = Effect.gen(function* () {
   return { ...owner, userId }
 })
 
+const limit = { key: 'k', windowMs: 60_000, maxRequests: 100 }
+const limits = <A, E>(call: (limits: RateLimits['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(RateLimits, call)
+const checked = limits((limits) => limits.check(limit))
+
 const gateway = <A, E>(call: (gateway: SyncGateway['Type']) => Effect.Effect<A, E>) =>
   Effect.flatMap(SyncGateway, call)
 const store = <A, E>(call: (store: WorkspaceStore['Type']) => Effect.Effect<A, E>) =>
@@ -118,13 +133,275 @@ const memberships = <A, E>(call: (memberships: Memberships['Type']) => Effect.Ef
 const intents = <A, E>(call: (intents: UploadIntents['Type']) => Effect.Effect<A, E>) =>
   Effect.flatMap(UploadIntents, call)
 
+const webhooks = <A, E>(call: (webhooks: Webhooks['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Webhooks, call)
+
+const owner = { userId: 'ann', workspaceId: 'w1' }
+const webhook = webhooks((webhooks) =>
+  webhooks.createWebhook({
+    scope: 'user',
+    ...owner,
+    url: 'https://example.org',
+    label: '',
+    events: ['e'],
+    customHooks: ['h'],
+    signingSecretEnc: '',
+    enabled: true,
+  }),
+)
+const delivery = Effect.flatMap(webhook, ({ id: webhookId }) =>
+  webhooks((webhooks) => webhooks.createDelivery({ webhookId, eventId: 'i', eventType: 'e', attempt: 1 })),
+)
+/** More than fit into one step. */
+const deliveries = (count: number) =>
+  Effect.flatMap(webhook, ({ id: webhookId }) =>
+    Effect.as(
+      webhooks((webhooks) =>
+        Effect.replicateEffect(
+          webhooks.createDelivery({ webhookId, eventId: 'i', eventType: 'e', attempt: 1 }),
+          count,
+        ),
+      ),
+      webhookId,
+    ),
+  )
+
+/** Every call about webhooks. */
+const webhookCalls: ReadonlyArray<Case> = [
+  ['a registration', 1, nothing, () => webhook],
+  [
+    'its change',
+    1,
+    webhook,
+    ({ id: webhookId }) =>
+      webhooks((webhooks) =>
+        webhooks.updateWebhook({ webhookId, patch: { events: ['a'], customHooks: ['b'], enabled: false } }),
+      ),
+  ],
+  ['its removal', 1, delivery, ({ webhookId }) => webhooks((webhooks) => webhooks.deleteWebhook(webhookId))],
+  ['a look at it', 1, webhook, ({ id }) => webhooks((webhooks) => webhooks.getWebhook(id))],
+  ['those of a user', 1, webhook, () => webhooks((webhooks) => webhooks.listWebhooks(owner))],
+  ['those of the operators', 1, webhook, () => webhooks((webhooks) => webhooks.listAdminWebhooks)],
+  [
+    'those of an event',
+    1,
+    webhook,
+    () =>
+      webhooks((webhooks) =>
+        webhooks.listWebhooksByEvent({ eventType: 'e', scope: 'admin', workspaceId: 'w1' }),
+      ),
+  ],
+  ['those of a hook', 1, webhook, () => webhooks((webhooks) => webhooks.listWebhooksByCustomHook('h'))],
+  ['the hooks', 1, webhook, () => webhooks((webhooks) => webhooks.listActiveCustomHookNames)],
+  [
+    'its health',
+    1,
+    webhook,
+    ({ id: webhookId }) =>
+      webhooks((webhooks) => webhooks.updateWebhookHealth({ webhookId, health: 'failing' })),
+  ],
+  ['disabling', 1, webhook, () => webhooks((webhooks) => webhooks.disableAllWebhooks(owner))],
+  [
+    'a delivery',
+    1,
+    webhook,
+    ({ id: webhookId }) =>
+      webhooks((webhooks) =>
+        webhooks.createDelivery({ webhookId, eventId: 'i', eventType: 'e', attempt: 1 }),
+      ),
+  ],
+  [
+    'what became of it',
+    1,
+    delivery,
+    ({ id: deliveryId }) =>
+      webhooks((webhooks) => webhooks.updateDelivery({ deliveryId, patch: { status: 'success' } })),
+  ],
+  [
+    'its log',
+    1,
+    delivery,
+    ({ webhookId }) => webhooks((webhooks) => webhooks.listDeliveries({ webhookId, since: 0 })),
+  ],
+  [
+    'those that have ended',
+    1,
+    delivery,
+    ({ webhookId }) => webhooks((webhooks) => webhooks.listEndedDeliveries({ webhookId, limit: 5 })),
+  ],
+  [
+    'a claim',
+    1,
+    delivery,
+    () => webhooks((webhooks) => webhooks.claimDeliveries({ workerId: 'me', limit: 10 })),
+  ],
+  [
+    'what was left',
+    1,
+    delivery,
+    () => webhooks((webhooks) => webhooks.resetStaleDeliveries({ olderThanMs: 0 })),
+  ],
+  [
+    'cancelling',
+    1,
+    delivery,
+    ({ webhookId }) => webhooks((webhooks) => webhooks.cancelDeliveries(webhookId)),
+  ],
+  [
+    'clearing a log',
+    1,
+    delivery,
+    ({ webhookId }) => webhooks((webhooks) => webhooks.deleteDeliveries(webhookId)),
+  ],
+  ['purging', 1, delivery, () => webhooks((webhooks) => webhooks.purgeDeliveries({ before: 2e12 }))],
+  [
+    'the removal of one with many deliveries',
+    3,
+    deliveries(2 * deliveryStep),
+    (webhookId) => webhooks((webhooks) => webhooks.deleteWebhook(webhookId)),
+  ],
+]
+const invites = <A, E>(call: (invites: Invites['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Invites, call)
+const administration = <A, E>(call: (administration: Administration['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Administration, call)
+const settings = <A, E>(call: (settings: WorkspaceSettings['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(WorkspaceSettings, call)
+const admins = <A, E>(call: (admins: DeploymentAdmins['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(DeploymentAdmins, call)
+
+/** A member who is invited once more. */
+const invited = Effect.gen(function* () {
+  const { userId, workspaceId } = yield* member
+  const claim = { workspaceId, email: 'eve@b.c', tokenHash: 'h' }
+  const { inviteId } = yield* (yield* Invites).create({
+    ...claim,
+    role: 'editor',
+    invitedByUserId: userId,
+    expiresAt: 2e10,
+  })
+  return { userId, claim, workspaceId, inviteId }
+})
+
 const file = { ...scope(), intentId: 'i', hash: 'h', mimeType: 'm', sizeBytes: 1 }
 const reserved = intents((intents) => intents.reserve({ ...file, expiresAt: 2e10 }))
+
+const jobs = <A, E>(call: (jobs: BackgroundJobs['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(BackgroundJobs, call)
+const newJob = { userId: 'u', threadId: 't', messageId: 'm', model: 'm', execution: {}, toolCalls: [] }
+const manyJobs = { maxConcurrentJobs: Infinity, maxConcurrentJobsPerUser: Infinity }
+const job = jobs((jobs) => jobs.create({ ...newJob, workflowState: {} }))
+const lease = { owner: 'w', now: 1, leaseExpiresAt: 2 }
+const claimedJob = Effect.tap(job, (id) => jobs((jobs) => jobs.claim({ id, ...lease })))
+/** With some content. */
+const writtenJob = Effect.tap(job, (id) =>
+  jobs((jobs) => Effect.repeatN(jobs.update({ id, contentChunk: 'x'.repeat(10_000) }), 20)),
+)
 
 const snapshotOf = (request: { readonly pageSize: number; readonly pageToken?: string }) =>
   gateway((gateway) => gateway.snapshot({ ...scope(), ...request }))
 
 const filledTables = push(many(700, (index) => putWhole(syncedTables[index % 7]!, `pk${index}`)))
+
+/** Nothing of a job takes more than one, however much it has. */
+const ofJobs: ReadonlyArray<Case> = [
+  ['a new one', 1, nothing, () => job],
+  [
+    'one that is known',
+    1,
+    jobs((jobs) => jobs.create({ ...newJob, idempotencyKey: 'k' })),
+    () => jobs((jobs) => jobs.create({ ...newJob, idempotencyKey: 'k' })),
+  ],
+  [
+    'one too many',
+    1,
+    nothing,
+    () => Effect.flip(jobs((jobs) => jobs.create({ ...newJob, limits: { maxConcurrentJobs: 0 } }))),
+  ],
+  ['a look at one', 1, writtenJob, (id) => jobs((jobs) => jobs.get({ id, userId: 'u' }))],
+  ['a chunk', 1, writtenJob, (id) => jobs((jobs) => jobs.update({ id, contentChunk: 'x' }))],
+  [
+    'a chunk and all else',
+    1,
+    claimedJob,
+    (id) =>
+      jobs((jobs) =>
+        jobs.update({
+          id,
+          contentChunk: 'x',
+          chunksReceived: 1,
+          toolCalls: [],
+          workflowState: null,
+          leaseOwner: 'w',
+        }),
+      ),
+  ],
+  [
+    'a chunk of one that is lost',
+    1,
+    job,
+    (id) => Effect.flip(jobs((jobs) => jobs.update({ id, contentChunk: 'x', leaseOwner: 'w' }))),
+  ],
+  ['the end', 1, writtenJob, (id) => jobs((jobs) => jobs.complete({ id, content: 'x' }))],
+  ['a bad end', 1, job, (id) => jobs((jobs) => jobs.fail({ id, error: 'x' }))],
+  ['an early end', 1, job, (id) => jobs((jobs) => jobs.abort({ id, userId: 'u' }))],
+  ['the question whether it was', 1, job, (id) => jobs((jobs) => jobs.isAborted({ id }))],
+  ['a lease', 1, writtenJob, (id) => jobs((jobs) => jobs.claim({ id, ...lease }))],
+  ['a lease of the next', 1, writtenJob, () => jobs((jobs) => jobs.claimNext(lease))],
+  ['a lease of none', 1, nothing, () => jobs((jobs) => jobs.claimNext(lease))],
+  ['a longer lease', 1, claimedJob, (id) => jobs((jobs) => jobs.renewLease({ id, ...lease }))],
+  [
+    'an execution',
+    1,
+    claimedJob,
+    (id) => jobs((jobs) => jobs.updateExecution({ id, execution: 1, owner: 'w' })),
+  ],
+  ['their number', 1, job, () => jobs((jobs) => jobs.activeCount)],
+  ['a clean-up of nothing', 1, job, () => jobs((jobs) => jobs.cleanUp({}))],
+  [
+    'a clean-up in steps',
+    3,
+    Effect.zipRight(
+      Effect.repeatN(
+        jobs((jobs) => jobs.create({ ...newJob, limits: manyJobs })),
+        2 * jobsInAStep,
+      ),
+      Effect.sleep(5),
+    ),
+    () => jobs((jobs) => jobs.cleanUp({ limits: { jobTimeoutMs: 1 } })),
+  ],
+  [
+    'a clean-up of much content, two jobs in a step',
+    3,
+    Effect.zipRight(
+      Effect.repeatN(
+        Effect.flatMap(job, (id) => jobs((jobs) => jobs.complete({ id, content: 'x'.repeat(3 * 2 ** 20) }))),
+        4,
+      ),
+      Effect.sleep(5),
+    ),
+    () => jobs((jobs) => jobs.cleanUp({ limits: { completedJobRetentionMs: 1 } })),
+  ],
+  [
+    'a clean-up of many pieces, a job in a step',
+    2,
+    Effect.zipRight(
+      Effect.repeatN(
+        Effect.flatMap(job, (id) =>
+          jobs((jobs) =>
+            Effect.zipRight(
+              Effect.repeatN(jobs.update({ id, contentChunk: 'x' }), jobsInAStep),
+              jobs.fail({ id, error: '' }),
+            ),
+          ),
+        ),
+        1,
+      ),
+      Effect.sleep(5),
+    ),
+    () => jobs((jobs) => jobs.cleanUp({ limits: { completedJobRetentionMs: 1 } })),
+  ],
+]
 
 const pushes: ReadonlyArray<Case> = [
   ['of one op', 1, nothing, () => push([put()])],
@@ -197,8 +474,34 @@ const reads: ReadonlyArray<Case> = [
   ['an identity that is known', 1, user, () => user],
   ['a user', 1, user, () => store((store) => store.getUser(ada))],
   ['the workspaces of a user', 1, member, ({ userId }) => store((store) => store.listUserWorkspaces(userId))],
+  ['a window of a rate limit', 1, checked, () => limits((limits) => limits.stats(limit))],
+  ['the next checks of a rate limit', 0, checked, () => Effect.repeatN(checked, 5)],
+  ['a report', 1, nothing, () => Effect.flatMap(DatabaseReport, ({ facts }) => facts)],
   ['all workspaces', 1, member, () => store((store) => store.listWorkspaceIds)],
   ['the members', 1, member, ({ workspaceId }) => memberships((members) => members.listMembers(workspaceId))],
+  ['the invites', 1, invited, ({ workspaceId }) => invites((invites) => invites.list({ workspaceId }))],
+  ['what an invite gives', 1, invited, ({ claim }) => invites((invites) => invites.validate(claim))],
+  [
+    'a page of all workspaces',
+    1,
+    member,
+    () => administration(({ listWorkspaces }) => listWorkspaces({ search: 'h', page: 1, perPage: 5 })),
+  ],
+  [
+    'one workspace',
+    1,
+    member,
+    ({ workspaceId }) => administration(({ getWorkspace }) => getWorkspace({ workspaceId })),
+  ],
+  ['users by name', 1, user, () => administration(({ searchUsers }) => searchUsers({ query: 'a' }))],
+  [
+    'a setting',
+    1,
+    member,
+    ({ workspaceId }) => settings((settings) => settings.get({ workspaceId, key: 'k' })),
+  ],
+  ['the administrators', 1, user, () => admins(({ list }) => list)],
+  ['whether somebody is one', 1, user, ({ userId }) => admins(({ isAdmin }) => isAdmin(userId))],
   ...storageKinds.map((kind): Case => [
     `files: ${kind}`,
     1,
@@ -250,6 +553,78 @@ const writes: ReadonlyArray<Case> = [
     members,
     (membership) => memberships((members) => members.removeMember(membership)),
   ],
+  [
+    'an invite',
+    1,
+    member,
+    ({ userId, workspaceId }) =>
+      invites((invites) =>
+        invites.create({
+          workspaceId,
+          email: 'eve@b.c',
+          role: 'viewer',
+          invitedByUserId: userId,
+          expiresAt: 2e10,
+          tokenHash: 'h',
+        }),
+      ),
+  ],
+  [
+    'an invite that is revoked',
+    1,
+    invited,
+    ({ userId, workspaceId, inviteId }) =>
+      invites((invites) => invites.revoke({ workspaceId, inviteId, revokedByUserId: userId })),
+  ],
+  [
+    'an invite that is used by a user',
+    1,
+    invited,
+    ({ userId, claim }) => invites((invites) => invites.consume({ ...claim, acceptedUserId: userId })),
+  ],
+  [
+    'an invite that is used by somebody new',
+    1,
+    invited,
+    ({ claim }) => invites((invites) => invites.accept({ ...claim, provider: 'p', providerUserId: 'eve' })),
+  ],
+  [
+    'a workspace of somebody',
+    1,
+    user,
+    ({ userId }) =>
+      administration(({ createWorkspace }) => createWorkspace({ name: 'n', ownerUserId: userId })),
+  ],
+  [
+    'a removal by an administrator',
+    1,
+    member,
+    ({ workspaceId }) =>
+      administration(({ removeWorkspace }) => removeWorkspace({ workspaceId, deletedAt: 1 })),
+  ],
+  [
+    'a workspace that is back',
+    1,
+    member,
+    ({ workspaceId }) => administration(({ restoreWorkspace }) => restoreWorkspace({ workspaceId })),
+  ],
+  ...(['a@b.c', 'ada', 'new'] as const).map((emailOrProviderId): Case => [
+    `a role of ${emailOrProviderId}`,
+    1,
+    member,
+    ({ workspaceId }) =>
+      administration(({ upsertMember }) =>
+        upsertMember({ workspaceId, emailOrProviderId, role: 'owner', provider: 'p' }),
+      ),
+  ]),
+  [
+    'a setting that is set',
+    1,
+    member,
+    ({ workspaceId }) => settings((settings) => settings.set({ workspaceId, key: 'k', value: 'v' })),
+  ],
+  ['a new administrator', 1, user, ({ userId }) => admins(({ grant }) => grant({ userId }))],
+  ['an administrator who goes', 1, user, ({ userId }) => admins(({ revoke }) => revoke({ userId }))],
   ['room for a file', 1, nothing, () => reserved],
   [
     'an upload that ends',
@@ -258,6 +633,7 @@ const writes: ReadonlyArray<Case> = [
     () => intents((intents) => intents.consume({ ...file, storageId: 's' })),
   ],
   ['an upload that is given up', 1, reserved, () => intents((intents) => intents.cancel(file))],
+  ['the first check of a rate limit', 1, nothing, () => checked],
   ['a leap', 2, push([put()]), () => gateway((gateway) => gateway.pull({ ...scope(), cursor: 100 }))],
 ]
 
@@ -265,6 +641,8 @@ describe.each([
   ['a push', pushes],
   ['reading', reads],
   ['writing', writes],
+  ['of background jobs', ofJobs],
+  ['webhooks', webhookCalls],
 ] as const)('%s takes as many round trips as it says:', (_kind, cases) => {
   it.each(cases)('%s: %i', async (_name, trips, before, call) => {
     const { reads, writes } = await costOf(before, call)

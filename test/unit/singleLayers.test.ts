@@ -4,16 +4,26 @@
 import { describe, expect, layer } from '@effect/vitest'
 import { Effect, Layer } from 'effect'
 import {
+  Administration,
+  AdministrationLayer,
   DatabaseLayer,
+  DatabaseReport,
+  DatabaseReportLayer,
+  DeploymentAdmins,
+  DeploymentAdminsLayer,
   FileReferences,
   FileReferencesLayer,
   IdGeneratorLayer,
+  Invites,
+  InvitesLayer,
   Maintenance,
   MaintenanceLayer,
   Memberships,
   MembershipsLayer,
   MemoryLayers,
   ProviderConfigLayer,
+  RateLimits,
+  RateLimitsLayer,
   SchemaMigratorLayer,
   SyncGateway,
   SyncGatewayLayer,
@@ -21,6 +31,10 @@ import {
   UploadIntentsLayer,
   Upkeep,
   UpkeepLayer,
+  WorkspaceSettings,
+  WorkspaceSettingsLayer,
+  Webhooks,
+  WebhooksLayer,
   WorkspaceStore,
   WorkspaceStoreLayer,
 } from '../../src/index.js'
@@ -32,15 +46,28 @@ const onSqlite = Layer.mergeAll(
   UploadIntentsLayer.layer,
   WorkspaceStoreLayer.layer,
   MembershipsLayer.layer,
+  InvitesLayer.layer,
+  AdministrationLayer.layer,
+  WorkspaceSettingsLayer.layer,
+  DeploymentAdminsLayer.layer,
   UpkeepLayer.layer,
+  RateLimitsLayer.layer,
+  DatabaseReportLayer.layer,
   MaintenanceLayer.layer,
+  WebhooksLayer.layer,
 ).pipe(
   Layer.provide(DatabaseLayer.layer),
   Layer.provide(SchemaMigratorLayer.layer),
   Layer.provide(ProviderConfigLayer.layerOf({ dbPath: ':memory:' })),
 )
 
-const inMemory = Layer.mergeAll(MemoryLayers.syncGateway, MemoryLayers.workspaces, MemoryLayers.maintenance)
+const inMemory = Layer.mergeAll(
+  MemoryLayers.syncGateway,
+  MemoryLayers.workspaces,
+  MemoryLayers.maintenance,
+  MemoryLayers.rateLimits,
+  MemoryLayers.webhooks,
+)
 
 describe.each([
   ['sqlite', onSqlite],
@@ -55,6 +82,17 @@ describe.each([
         expect([userId, workspaceId].every((id) => /^id-\d+$/.test(id))).toBe(true)
         const members = yield* (yield* Memberships).listMembers(workspaceId)
         expect(members).toMatchObject([{ userId, role: 'owner' }])
+        const invite = { workspaceId, email: 'bob@b.c', tokenHash: 'h' }
+        const inviting = { ...invite, role: 'viewer', invitedByUserId: userId, expiresAt: 2e10 } as const
+        expect(yield* (yield* Invites).create(inviting)).toMatchObject({
+          inviteId: expect.stringMatching(/^id-/),
+        })
+        expect(yield* (yield* Invites).validate(invite)).toEqual({ role: 'viewer' })
+        expect(yield* (yield* Administration).getWorkspace({ workspaceId })).toMatchObject({ memberCount: 1 })
+        yield* (yield* WorkspaceSettings).set({ workspaceId, key: 'k', value: 'v' })
+        expect(yield* (yield* WorkspaceSettings).get({ workspaceId, key: 'k' })).toBe('v')
+        yield* (yield* DeploymentAdmins).grant({ userId })
+        expect(yield* (yield* DeploymentAdmins).isAdmin(userId)).toBe(true)
         yield* (yield* SyncGateway).push({ ...scope(workspaceId), ops: [put({ table: 'file_meta' })] })
         const file = { hash: 'new', mimeType: 'image/png', sizeBytes: 1, expiresAt: 2e9 }
         yield* (yield* UploadIntents).reserve({ ...scope(workspaceId), intentId: 'i', ...file })
@@ -62,6 +100,10 @@ describe.each([
         const query = { ...scope(workspaceId), limit: 1 } as const
         expect((yield* files.query({ ...query, kind: 'live_metadata' })).items).toHaveLength(1)
         expect((yield* files.query({ ...query, kind: 'active_reservations' })).items).toHaveLength(1)
+        const limit = { key: 'k', windowMs: 1_000, maxRequests: 1 }
+        expect(yield* (yield* RateLimits).check(limit)).toEqual({ allowed: true, remaining: 0 })
+        expect(yield* (yield* DatabaseReport).facts).toMatchObject({ users: 1, workspaces: 1 })
+        expect(yield* (yield* Webhooks).listAdminWebhooks).toEqual([])
         expect(yield* (yield* Maintenance).state).toMatchObject({ enabled: false, state: 'idle' })
       }),
     )

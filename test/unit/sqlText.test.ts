@@ -9,12 +9,18 @@ import { Effect, Stream } from 'effect'
 import ts from 'typescript'
 import { afterEach, expect, it, vi } from 'vitest'
 import {
+  BackgroundJobs,
+  Administration,
+  DeploymentAdmins,
   FileReferences,
+  Invites,
   Memberships,
   storageKinds,
   SyncGateway,
   syncedTables,
   UploadIntents,
+  Webhooks,
+  WorkspaceSettings,
   WorkspaceStore,
 } from '../../src/services/index.js'
 import { del, put } from '../support/ops.js'
@@ -114,6 +120,20 @@ it('no statement holds what the services were given', async () => {
         yield* files.query({ scope, caller, kind, cursor: nextCursor })
       }
       yield* intents.cancel({ ...intent, intentId: `${given}2` })
+      const jobs = yield* BackgroundJobs
+      const job = { userId: given, threadId: given, messageId: given, model: given, idempotencyKey: given }
+      const documents = { toolCalls: given, workflowState: given, execution: given }
+      const id = yield* jobs.create({ ...job, ...documents })
+      yield* jobs.get({ id, userId: given })
+      yield* jobs.update({ id, contentChunk: given, toolCalls: given, workflowState: null })
+      yield* jobs.claimNext({ owner: given, now: 0, leaseExpiresAt: 1 })
+      yield* jobs.claim({ id, owner: given, now: 2, leaseExpiresAt: 3 })
+      yield* jobs.updateExecution({ id, execution: given, owner: given })
+      yield* jobs.complete({ id, content: given, leaseOwner: given })
+      yield* jobs.fail({ id: given, error: given })
+      yield* jobs.abort({ id: given, userId: given })
+      yield* jobs.isAborted({ id: given })
+      yield* jobs.cleanUp({})
       yield* gateway.gcTombstones({ scope, retentionSeconds: 1e-3 })
       yield* gateway.gcChangeLog({ scope, retentionSeconds: 1e-3 })
       yield* gateway.pull({ scope, cursor: 0 })
@@ -137,7 +157,69 @@ it('no statement holds what the services were given', async () => {
       yield* Effect.either(store.getUser({ provider: given, providerUserId: given }))
       yield* Effect.either(store.getOrCreateDefaultWorkspace(given))
       yield* store.listUserWorkspaces(given)
+      const invites = yield* Invites
+      const claim = { workspaceId, email: `${given}@b.c`, tokenHash: given }
+      for (const status of [undefined, 'pending'] as const) {
+        yield* invites.create({ ...claim, role: 'viewer', invitedByUserId: userId, expiresAt: 2e10 })
+        yield* invites.list({ workspaceId, status })
+      }
+      yield* invites.validate(claim)
+      yield* invites.consume({ ...claim, acceptedUserId: other })
+      yield* invites.accept({ ...claim, provider: given, providerUserId: `${given}3`, displayName: given })
+      yield* Effect.flip(invites.revoke({ workspaceId, inviteId: given, revokedByUserId: userId }))
+      const administration = yield* Administration
+      for (const emailOrProviderId of [given, `${given}@b.c`, 'other', `${given}4`]) {
+        const assignment = { workspaceId, emailOrProviderId, role: 'owner', provider: given } as const
+        yield* Effect.either(administration.upsertMember(assignment))
+      }
+      yield* administration.searchUsers({ query: given })
+      for (const includeDeleted of [true, false]) {
+        for (const search of [given, '']) {
+          yield* administration.listWorkspaces({ search, includeDeleted, page: 1, perPage: 5 })
+        }
+      }
+      yield* Effect.flip(administration.getWorkspace({ workspaceId: given }))
+      yield* administration.createWorkspace({ name: given, description: given, ownerUserId: userId })
+      yield* administration.restoreWorkspace({ workspaceId })
+      yield* Effect.flip(administration.removeWorkspace({ workspaceId: given, deletedAt: 5 }))
+      const settings = yield* WorkspaceSettings
+      yield* settings.set({ workspaceId, key: given, value: given })
+      yield* settings.get({ workspaceId, key: given })
+      const admins = yield* DeploymentAdmins
+      yield* admins.grant({ userId, createdByUserId: given })
+      yield* admins.list
+      yield* admins.isAdmin(given)
+      yield* admins.revoke({ userId })
       yield* store.removeWorkspace({ userId, workspaceId })
+      const webhooks = yield* Webhooks
+      const owner = { userId: given, workspaceId: given }
+      const fields = { url: `http://a.b/${given}`, label: given, signingSecretEnc: given, enabled: true }
+      const names = { events: [given], customHooks: [given] }
+      const { id: webhookId } = yield* webhooks.createWebhook({
+        scope: 'user',
+        ...owner,
+        ...fields,
+        ...names,
+      })
+      yield* webhooks.updateWebhook({ webhookId, patch: { ...fields, ...names, ...owner } })
+      yield* webhooks.updateWebhookHealth({ webhookId: given, health: 'failing' })
+      yield* webhooks.listWebhooks(owner)
+      yield* webhooks.listWebhooksByEvent({ eventType: given, scope: 'admin', workspaceId: given })
+      yield* webhooks.listWebhooksByCustomHook(given)
+      const { id: deliveryId } = yield* webhooks.createDelivery({
+        webhookId,
+        eventId: given,
+        eventType: given,
+        attempt: 1,
+        requestPayload: given,
+      })
+      yield* webhooks.claimDeliveries({ workerId: given, limit: 1 })
+      const outcome = { claimedBy: given, errorMessage: given, responseBody: given }
+      yield* webhooks.updateDelivery({ deliveryId, patch: outcome })
+      yield* webhooks.listDeliveries({ webhookId: given, since: 0 })
+      yield* webhooks.cancelDeliveries(given)
+      yield* webhooks.deleteWebhook(given)
+      yield* webhooks.disableAllWebhooks(owner)
     }).pipe(Effect.provide(sqlLayer(':memory:'))),
   )
   expect(texts.size).toBeGreaterThan(60)

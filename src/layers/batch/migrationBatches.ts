@@ -35,6 +35,8 @@ const recorder = (applied: SchemaVersion, statements: Array<Statement>): Connect
       if (sql.includes(migrationsTable)) {
         return applied.id === 0 ? [] : [{ migration_id: applied.id, name: applied.name.slice(4) }]
       }
+      // Whether there are tables of the earlier package, whose databases are adopted from a file alone.
+      if (/\bFROM sqlite_schema\b/.test(sql)) return []
       if (applied.id > 0)
         throw new Error(`a migration after ${applied.name} reads what is stored, which a batch cannot`)
       return []

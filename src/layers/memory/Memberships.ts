@@ -6,7 +6,14 @@ import { AlreadyMember, LastOwner, MemberNotFound, Memberships } from '../../ser
 import { checkId, checkMember, checkMembership } from '../../services/workspaceRules.js'
 import { observeMemberships } from '../../services/telemetry.js'
 import { epochSeconds } from '../time.js'
-import { rehome, requireUser, requireWorkspace, StoreState, type Workspace } from './StoreState.js'
+import {
+  hasOtherOwner,
+  rehome,
+  requireUser,
+  requireWorkspace,
+  StoreState,
+  type Workspace,
+} from './StoreState.js'
 
 const make = Effect.gen(function* () {
   const state = yield* StoreState
@@ -15,10 +22,8 @@ const make = Effect.gen(function* () {
     Either.fromNullable(members.get(userId), () => new MemberNotFound({}))
 
   /** Fails for the only owner. */
-  const requireOtherOwner = ({ members }: Workspace, userId: string) =>
-    [...members].some(([id, { role }]) => id !== userId && role === 'owner')
-      ? Either.void
-      : Either.left(new LastOwner({}))
+  const requireOtherOwner = (workspace: Workspace, userId: string) =>
+    hasOtherOwner(workspace, userId) ? Either.void : Either.left(new LastOwner({}))
 
   return observeMemberships({
     addMember: (request) =>

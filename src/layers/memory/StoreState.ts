@@ -2,6 +2,8 @@
  * What the in-memory store remembers. A service of its own, so that the workspace store and the memberships share it.
  */
 import { Context, Either, Layer } from 'effect'
+import type { StoredInvite } from '../../services/inviteRules.js'
+import type { Invite } from '../../services/Invites.js'
 import { type Role, UserNotFound, WorkspaceNotFound } from '../../services/WorkspaceStore.js'
 
 export interface User {
@@ -9,6 +11,8 @@ export interface User {
   email: string | null
   displayName: string | null
   active: string | null
+  /** Epoch seconds. */
+  readonly createdAt: number
 }
 
 export interface Membership {
@@ -23,9 +27,20 @@ export interface Workspace {
   description: string | null
   /** Epoch seconds. */
   readonly createdAt: number
-  removed: boolean
+  /** Epoch seconds; null while it is live. */
+  removedAt: number | null
   /** By user id. */
   readonly members: Map<string, Membership>
+}
+
+/** An invite as it is kept: one that has expired is still pending. */
+export interface KeptInvite extends Omit<Invite, 'status'>, StoredInvite {
+  readonly status: StoredInvite['status']
+}
+
+export interface Admin {
+  readonly createdAt: number
+  readonly createdBy: string | null
 }
 
 export class StoreState extends Context.Tag('or3-provider-sqlite/memory/StoreState')<
@@ -35,16 +50,78 @@ export class StoreState extends Context.Tag('or3-provider-sqlite/memory/StoreSta
     readonly accounts: Map<string, User>
     readonly users: Map<string, User>
     readonly workspaces: Map<string, Workspace>
+    /** By id. */
+    readonly invites: Map<string, KeptInvite>
+    /** By workspace id and key; neither holds a NUL. */
+    readonly settings: Map<string, string>
+    /** By user id. */
+    readonly admins: Map<string, Admin>
   }
 >() {}
 
-export const layer: Layer.Layer<StoreState> = Layer.sync(StoreState, () => ({
+type State = StoreState['Type']
+
+export const emptyState = (): State => ({
   accounts: new Map(),
   users: new Map(),
   workspaces: new Map(),
-}))
+  invites: new Map(),
+  settings: new Map(),
+  admins: new Map(),
+})
 
-type State = StoreState['Type']
+export const layer: Layer.Layer<StoreState> = Layer.sync(StoreState, emptyState)
+
+/** What makes something new: its id, and the time in epoch seconds. */
+export interface Fresh {
+  readonly id: string
+  readonly now: number
+}
+
+/** The user behind an identity, made at first sight. What is not said of the profile stays. */
+export const signIn = (
+  state: State,
+  {
+    provider,
+    providerUserId,
+    email,
+    displayName,
+  }: {
+    readonly provider: string
+    readonly providerUserId: string
+    readonly email: string | null | undefined
+    readonly displayName: string | null | undefined
+  },
+  { id, now }: Fresh,
+): User => {
+  const account = `${provider}\0${providerUserId}`
+  const user = state.accounts.get(account) ?? {
+    id,
+    email: null,
+    displayName: null,
+    active: null,
+    createdAt: now,
+  }
+  state.accounts.set(account, user)
+  state.users.set(user.id, user)
+  if (email !== undefined) user.email = email
+  if (displayName !== undefined) user.displayName = displayName
+  return user
+}
+
+/** A new workspace of this owner. */
+export const addWorkspace = (
+  state: State,
+  { id, now }: Fresh,
+  ownerId: string,
+  name: string,
+  description: string | null,
+): Workspace => {
+  const members = new Map([[ownerId, { role: 'owner' as const, since: now }]])
+  const workspace = { id, name, description, createdAt: now, removedAt: null, members }
+  state.workspaces.set(id, workspace)
+  return workspace
+}
 
 export const requireUser = (state: State, userId: string): Either.Either<User, UserNotFound> =>
   Either.fromNullable(state.users.get(userId), () => new UserNotFound({}))
@@ -54,7 +131,7 @@ export const requireWorkspace = (
   workspaceId: string,
 ): Either.Either<Workspace, WorkspaceNotFound> => {
   const workspace = state.workspaces.get(workspaceId)
-  return workspace === undefined || workspace.removed
+  return workspace === undefined || workspace.removedAt !== null
     ? Either.left(new WorkspaceNotFound({}))
     : Either.right(workspace)
 }
@@ -65,8 +142,18 @@ export const oldestFirst = (a: Workspace, b: Workspace): number =>
 /** A user's live workspaces, oldest first. */
 export const workspacesOf = (state: State, userId: string): ReadonlyArray<Workspace> =>
   [...state.workspaces.values()]
-    .filter(({ removed, members }) => !removed && members.has(userId))
+    .filter(({ removedAt, members }) => removedAt === null && members.has(userId))
     .sort(oldestFirst)
+
+/** Removes a live workspace. */
+export const removeWorkspace = (state: State, workspace: Workspace, at: number): void => {
+  workspace.removedAt = at
+  for (const user of state.users.values()) rehome(state, user, workspace.id)
+}
+
+/** Whether a member could go who is an owner. */
+export const hasOtherOwner = ({ members }: Workspace, userId: string): boolean =>
+  [...members].some(([id, { role }]) => id !== userId && role === 'owner')
 
 /** After a workspace or a membership is gone: whoever had it active goes to the oldest live membership, else to none. */
 export const rehome = (state: State, user: User, workspaceId: string): void => {

@@ -24,12 +24,13 @@ import {
 import { observeStore } from '../../services/telemetry.js'
 import { epochSeconds } from '../time.js'
 import {
+  addWorkspace,
   oldestFirst,
-  rehome,
+  removeWorkspace,
   requireUser,
   requireWorkspace,
+  signIn,
   StoreState,
-  type Workspace,
   workspacesOf,
 } from './StoreState.js'
 
@@ -53,31 +54,10 @@ const make = Effect.gen(function* () {
       () => new WorkspaceForbidden({ needs }),
     )
 
-  const addWorkspace = (
-    { id, now }: { readonly id: string; readonly now: number },
-    ownerId: string,
-    name: string,
-    description: string | null,
-  ): Workspace => {
-    const members = new Map([[ownerId, { role: 'owner' as const, since: now }]])
-    const workspace = { id, name, description, createdAt: now, removed: false, members }
-    workspaces.set(id, workspace)
-    return workspace
-  }
-
   return observeStore({
     getOrCreateUser: (identity) =>
-      Effect.flatMap(fresh, ({ id }) =>
-        Either.gen(function* () {
-          const { provider, providerUserId, email, displayName } = yield* checkIdentity(identity)
-          const account = `${provider}\0${providerUserId}`
-          const user = accounts.get(account) ?? { id, email: null, displayName: null, active: null }
-          accounts.set(account, user)
-          users.set(user.id, user)
-          if (email !== undefined) user.email = email
-          if (displayName !== undefined) user.displayName = displayName
-          return { userId: user.id }
-        }),
+      Effect.flatMap(fresh, (drawn) =>
+        Either.map(checkIdentity(identity), (checked) => ({ userId: signIn(state, checked, drawn).id })),
       ),
 
     getUser: (identity) =>
@@ -94,7 +74,7 @@ const make = Effect.gen(function* () {
           const user = yield* requireUser(state, yield* checkId('user id', userId))
           const live = workspacesOf(state, user.id)
           const known = live.find(({ id }) => id === user.active) ?? live[0]
-          const chosen = known ?? addWorkspace(drawn, user.id, defaultWorkspaceName, null)
+          const chosen = known ?? addWorkspace(state, drawn, user.id, defaultWorkspaceName, null)
           user.active = chosen.id
           const answer: DefaultWorkspace = { workspaceId: chosen.id, workspaceName: chosen.name }
           return known === undefined ? { ...answer, created: true } : answer
@@ -113,7 +93,7 @@ const make = Effect.gen(function* () {
 
     listWorkspaceIds: Effect.sync(() =>
       [...workspaces.values()]
-        .filter(({ removed }) => !removed)
+        .filter(({ removedAt }) => removedAt === null)
         .sort(oldestFirst)
         .map(({ id }) => id),
     ),
@@ -137,7 +117,7 @@ const make = Effect.gen(function* () {
         Either.gen(function* () {
           const { userId, name, description } = yield* checkWorkspace(request)
           yield* requireUser(state, userId)
-          return { workspaceId: addWorkspace(drawn, userId, name, description ?? null).id }
+          return { workspaceId: addWorkspace(state, drawn, userId, name, description ?? null).id }
         }),
       ),
 
@@ -153,12 +133,11 @@ const make = Effect.gen(function* () {
       ),
 
     removeWorkspace: (request) =>
-      Effect.suspend(() =>
+      Effect.flatMap(epochSeconds, (now) =>
         Either.gen(function* () {
           const { userId, workspaceId } = yield* checkMembership(request)
           const { workspace } = yield* requireRole(userId, workspaceId, ['owner'])
-          workspace.removed = true
-          for (const user of users.values()) rehome(state, user, workspaceId)
+          removeWorkspace(state, workspace, now)
         }),
       ),
 

@@ -3,19 +3,29 @@
  * their scope.
  */
 import { Layer } from 'effect'
+import type { DatabaseReport } from '../../services/DatabaseReport.js'
+import type { Administration } from '../../services/Administration.js'
+import type { DeploymentAdmins } from '../../services/DeploymentAdmins.js'
 import type { FileReferences } from '../../services/FileReferences.js'
 import type { IdGenerator } from '../../services/IdGenerator.js'
+import type { Invites } from '../../services/Invites.js'
 import type { Memberships } from '../../services/Memberships.js'
 import type { SyncGateway } from '../../services/SyncGateway.js'
 import type { UploadIntents } from '../../services/UploadIntents.js'
+import type { WorkspaceSettings } from '../../services/WorkspaceSettings.js'
 import type { WorkspaceStore } from '../../services/WorkspaceStore.js'
+import * as Report from './DatabaseReport.js'
+import * as Admin from './Administration.js'
+import * as Admins from './DeploymentAdmins.js'
 import * as References from './FileReferences.js'
 import * as Ids from '../IdGenerator.js'
 import * as GatewayState from './GatewayState.js'
+import * as Invitations from './Invites.js'
 import * as Members from './Memberships.js'
 import * as StoreState from './StoreState.js'
 import * as Gateway from './SyncGateway.js'
 import * as Intents from './UploadIntents.js'
+import * as Settings from './WorkspaceSettings.js'
 import * as Store from './WorkspaceStore.js'
 
 /**
@@ -27,11 +37,38 @@ export const syncGateway: Layer.Layer<SyncGateway | FileReferences | UploadInten
   [GatewayState.layer, Ids.layer],
 )
 
+/** Background jobs. */
+export { layer as backgroundJobs } from './BackgroundJobs.js'
+
 /** The account of maintenance runs: only those that others tell of. */
 export { layer as maintenance } from './Maintenance.js'
 
-/** The store and the memberships, which share what they remember. */
-export const workspaces: Layer.Layer<WorkspaceStore | Memberships, never, IdGenerator> = Layer.provide(
-  Layer.mergeAll(Store.layerWithState, Members.layer),
+/** Rate limits that count in this process alone. */
+export { layer as rateLimits } from './RateLimits.js'
+
+/** Webhooks and their deliveries. They know no users and no workspaces: whatever id they are given is one. */
+export { layer as webhooks } from './Webhooks.js'
+
+/** The store, and all that is about the same users and workspaces, which share what they remember. */
+export const workspaces: Layer.Layer<
+  | WorkspaceStore
+  | Memberships
+  | DatabaseReport
+  | Invites
+  | Administration
+  | WorkspaceSettings
+  | DeploymentAdmins,
+  never,
+  IdGenerator
+> = Layer.provide(
+  Layer.mergeAll(
+    Store.layerWithState,
+    Members.layer,
+    Report.layer,
+    Invitations.layer,
+    Admin.layer,
+    Settings.layer,
+    Admins.layer,
+  ),
   StoreState.layer,
 )

@@ -16,6 +16,7 @@ import { perTable } from '../sql/perTable.js'
 import { legacyTotal, workspaceCount } from './backup.js'
 import { withOffsetsOf } from './schemaState.js'
 import { type KnownSchema, lookAtSchema, type SchemaState } from '../sql/schemaLook.js'
+import { ledgers, requiredTables } from '../sql/schemaVersion.js'
 import { epochSeconds } from '../time.js'
 
 export interface SlowestDevice {
@@ -50,6 +51,8 @@ export interface Content {
   readonly schema: SchemaState
   /** Empty while the schema lacks the tables. */
   readonly workspaces: ReadonlyArray<WorkspaceStatus>
+  /** Tables of the earlier package that this one does not serve, and keeps as they are; absent when there are none. */
+  readonly notServed?: ReadonlyArray<string>
   /** Of a database of the earlier package, which is adopted before its workspaces can be told one by one; else absent. */
   readonly toAdopt?: { readonly workspaces: number; readonly versions: number }
 }
@@ -168,11 +171,19 @@ function* lookAtAdoptable(tables: ReadonlySet<string>): Look<NonNullable<Content
   return { workspaces: workspaces!, versions: versions! }
 }
 
+/** Once all that can be adopted is; of a database that never was the earlier package's, other tables are somebody else's. */
+const notServedOf = ({ pending }: SchemaState, tables: ReadonlySet<string>) =>
+  pending.length === 0 && tables.has('kysely_migration')
+    ? [...tables].filter((table) => !requiredTables.includes(table) && !ledgers.has(table)).sort()
+    : []
+
 /** What there is beside the schema; `now` in epoch seconds. */
 export function* lookAtContent({ schema, tables }: KnownSchema, now: number): Look<Content> {
+  const notServed = notServedOf(schema, tables)
   return {
     schema,
     workspaces: hasTables(schema) ? yield* lookAtWorkspaces(schema, tables, now) : [],
+    ...(notServed.length > 0 ? { notServed } : {}),
     ...(schema.kind === 'legacy' ? { toAdopt: yield* lookAtAdoptable(tables) } : {}),
   }
 }

@@ -26,6 +26,9 @@ export interface SchemaState {
   readonly pending: ReadonlyArray<SchemaVersion>
 }
 
+/** Of a database that is not there yet. */
+export const emptySchema: SchemaState = { kind: 'empty', applied: 'none', pending: knownMigrations }
+
 const newest = `SELECT migration_id AS id, name FROM ${migrationsTable} ORDER BY migration_id DESC LIMIT 1`
 
 export interface KnownSchema {

@@ -36,7 +36,12 @@ export const legacyHistory = `SELECT 1 FROM kysely_migration WHERE name = '001_i
 
 /** Tables that every release of the earlier package had, by names that are hardly anybody else's. */
 const legacyMarks = ['auth_accounts', 'workspace_members', 'server_version_counter', 'change_log']
-const ledgers = new Set(['kysely_migration', 'kysely_migration_lock', migrationsTable])
+/** Of migrators, ours and the earlier package's. */
+export const ledgers: ReadonlySet<string> = new Set([
+  'kysely_migration',
+  'kysely_migration_lock',
+  migrationsTable,
+])
 
 /** Whose a file is that our migrations have not run on, from the names of its tables. `hasHistory`: see `legacyHistory`. */
 export const ownerOf = (
@@ -67,5 +72,16 @@ export const requiredTables: ReadonlyArray<string> = [
   'file_records',
   'file_usage',
   'upload_reservations',
+  'rate_limit_windows',
+  'workspace_invites',
+  'workspace_settings',
+  'deployment_admins',
+  'jobs',
+  'job_chunks',
+  'job_documents',
+  'webhooks',
+  'webhook_events',
+  'webhook_hooks',
+  'hook_deliveries',
   ...syncedTables.map((table) => `s_${table}`),
 ]

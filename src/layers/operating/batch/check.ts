@@ -40,6 +40,9 @@ export const foreignKeys = [
   ['auth_accounts', 'user_id', 'users'],
   ['workspace_members', 'workspace_id', 'workspaces'],
   ['workspace_members', 'user_id', 'users'],
+  ['workspace_invites', 'workspace_id', 'workspaces'],
+  ['workspace_settings', 'workspace_id', 'workspaces'],
+  ['deployment_admins', 'user_id', 'users'],
 ] as const
 
 /** Not every engine has the pragma for it, nor holds them by itself. */

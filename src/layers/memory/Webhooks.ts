@@ -1,0 +1,266 @@
+/**
+ * Webhooks in memory: the rules written for clarity. Every call is one synchronous step, so it is atomic as it stands.
+ */
+import { Clock, Effect, Either, Layer } from 'effect'
+import {
+  checkClaim,
+  checkDelivery,
+  checkDeliveryPatch,
+  checkDeliveryQuery,
+  checkEndedQuery,
+  checkPurge,
+  checkStale,
+  deliveryOf,
+  dueAt,
+  hasEnded,
+  longestDueFirst,
+  mostListed,
+  newDelivery,
+  patchedDelivery,
+  type StoredDelivery,
+} from '../../services/deliveryRules.js'
+import { IdGenerator } from '../../services/IdGenerator.js'
+import { observeService } from '../../services/telemetry.js'
+import {
+  agreeing,
+  checkEventQuery,
+  checkHealth,
+  checkOwner,
+  checkWebhook,
+  checkWebhookPatch,
+  hookIn,
+  newestFirst,
+  webhookIdIn,
+} from '../../services/webhookRules.js'
+import { type Webhook, WebhookNotFound, type WebhookOwnerKey, Webhooks } from '../../services/Webhooks.js'
+
+/** At this time, in epoch milliseconds, as one step. */
+const atNow = <A, E>(step: (now: number) => Either.Either<A, E>) =>
+  Effect.flatMap(Clock.currentTimeMillis, step)
+
+const make = Effect.gen(function* () {
+  const { next: nextId } = yield* IdGenerator
+  const webhooks = new Map<string, Webhook>()
+  const deliveries = new Map<string, StoredDelivery>()
+
+  /** Copies: nobody gets at what is remembered. */
+  const copyOf = (webhook: Webhook): Webhook => structuredClone(webhook)
+  const webhooksThat = (holds: (webhook: Webhook) => boolean) =>
+    [...webhooks.values()].filter(holds).sort(newestFirst).map(copyOf)
+  const known = (webhookId: string) =>
+    Either.fromNullable(webhooks.get(webhookId), () => new WebhookNotFound({}))
+  const ownedBy =
+    ({ userId, workspaceId }: WebhookOwnerKey) =>
+    (webhook: Webhook) =>
+      webhook.scope === 'user' && webhook.userId === userId && webhook.workspaceId === workspaceId
+
+  const deliveriesThat = (holds: (delivery: StoredDelivery) => boolean) =>
+    [...deliveries.values()].filter(holds)
+  const given = (found: ReadonlyArray<StoredDelivery>, most: number) =>
+    [...found].sort(newestFirst).slice(0, most).map(deliveryOf)
+  const remove = (holds: (delivery: StoredDelivery) => boolean) => {
+    const found = deliveriesThat(holds)
+    for (const { id } of found) deliveries.delete(id)
+    return found.length
+  }
+  const settle = (status: 'pending' | 'cancelled', holds: (delivery: StoredDelivery) => boolean) => {
+    const found = deliveriesThat(holds)
+    for (const delivery of found) {
+      deliveries.set(delivery.id, { ...delivery, status, claimedBy: null, claimedAt: null })
+    }
+    return found.length
+  }
+
+  return observeService('Webhooks', {
+    createWebhook: (request) =>
+      Effect.flatMap(nextId, (id) =>
+        atNow((now) =>
+          Either.map(checkWebhook(request), (draft) => {
+            const webhook: Webhook = { ...draft, id, health: 'unknown', createdAt: now, updatedAt: now }
+            webhooks.set(id, webhook)
+            return copyOf(webhook)
+          }),
+        ),
+      ),
+
+    updateWebhook: (request) =>
+      atNow((now) =>
+        Either.gen(function* () {
+          const checked = yield* checkWebhookPatch(request)
+          const webhook = yield* known(checked.webhookId)
+          yield* agreeing(webhook, checked)
+          const { changes } = checked
+          const changed: Webhook = {
+            ...webhook,
+            url: changes.url ?? webhook.url,
+            label: changes.label ?? webhook.label,
+            events: changes.events ?? webhook.events,
+            customHooks: changes.customHooks ?? webhook.customHooks,
+            signingSecretEnc: changes.signingSecretEnc ?? webhook.signingSecretEnc,
+            enabled: changes.enabled ?? webhook.enabled,
+            health: changes.health ?? webhook.health,
+            updatedAt: now,
+          }
+          webhooks.set(webhook.id, changed)
+          return copyOf(changed)
+        }),
+      ),
+
+    deleteWebhook: (request) =>
+      Effect.suspend(() =>
+        Either.map(webhookIdIn(request), (id) => {
+          webhooks.delete(id)
+          remove(({ webhookId }) => webhookId === id)
+        }),
+      ),
+
+    getWebhook: (request) =>
+      Effect.suspend(() =>
+        Either.map(webhookIdIn(request), (id) => {
+          const webhook = webhooks.get(id)
+          return webhook === undefined ? null : copyOf(webhook)
+        }),
+      ),
+
+    listWebhooks: (request) =>
+      Effect.suspend(() => Either.map(checkOwner(request), (owner) => webhooksThat(ownedBy(owner)))),
+
+    listAdminWebhooks: Effect.sync(() => webhooksThat(({ scope }) => scope === 'admin')),
+
+    listWebhooksByEvent: (request) =>
+      Effect.suspend(() =>
+        Either.map(checkEventQuery(request), ({ eventType, scope, workspaceId }) =>
+          webhooksThat(
+            (webhook) =>
+              webhook.enabled &&
+              webhook.scope === scope &&
+              webhook.events.includes(eventType) &&
+              // Only one of the operators' has no workspace; it is for all of them.
+              (webhook.workspaceId === null || webhook.workspaceId === workspaceId),
+          ),
+        ),
+      ),
+
+    listWebhooksByCustomHook: (request) =>
+      Effect.suspend(() =>
+        Either.map(hookIn(request), (hook) =>
+          webhooksThat(({ enabled, customHooks }) => enabled && customHooks.includes(hook)),
+        ),
+      ),
+
+    listActiveCustomHookNames: Effect.sync(() =>
+      [...new Set(webhooksThat(({ enabled }) => enabled).flatMap(({ customHooks }) => customHooks))].sort(),
+    ),
+
+    updateWebhookHealth: (request) =>
+      Effect.suspend(() =>
+        Either.map(checkHealth(request), ({ webhookId, health }) => {
+          const webhook = webhooks.get(webhookId)
+          if (webhook !== undefined) webhooks.set(webhookId, { ...webhook, health })
+        }),
+      ),
+
+    disableAllWebhooks: (request) =>
+      atNow((now) =>
+        Either.map(checkOwner(request), (owner) => {
+          const isOwned = ownedBy(owner)
+          const found = [...webhooks.values()].filter((webhook) => webhook.enabled && isOwned(webhook))
+          for (const webhook of found)
+            webhooks.set(webhook.id, { ...webhook, enabled: false, updatedAt: now })
+          return found.length
+        }),
+      ),
+
+    createDelivery: (request) =>
+      Effect.flatMap(nextId, (id) =>
+        atNow((now) =>
+          Either.gen(function* () {
+            const checked = yield* checkDelivery(request)
+            yield* known(checked.webhookId)
+            const delivery = newDelivery(id, checked, now)
+            deliveries.set(id, delivery)
+            return deliveryOf(delivery)
+          }),
+        ),
+      ),
+
+    updateDelivery: (request) =>
+      atNow((now) =>
+        Either.map(checkDeliveryPatch(request), (checked) => {
+          const stored = deliveries.get(checked.deliveryId)
+          if (stored !== undefined) deliveries.set(stored.id, patchedDelivery(stored, checked, now))
+        }),
+      ),
+
+    listDeliveries: (request) =>
+      Effect.suspend(() =>
+        Either.map(checkDeliveryQuery(request), ({ webhookId, since }) =>
+          given(
+            deliveriesThat((delivery) => delivery.webhookId === webhookId && delivery.createdAt >= since),
+            mostListed,
+          ),
+        ),
+      ),
+
+    listEndedDeliveries: (request) =>
+      Effect.suspend(() =>
+        Either.map(checkEndedQuery(request), ({ webhookId, limit }) =>
+          given(
+            deliveriesThat((delivery) => delivery.webhookId === webhookId && hasEnded(delivery)),
+            limit,
+          ),
+        ),
+      ),
+
+    claimDeliveries: (request) =>
+      atNow((now) =>
+        Either.map(checkClaim(request), ({ workerId, limit }) => {
+          const claimed = deliveriesThat(
+            (delivery) => delivery.status === 'pending' && dueAt(delivery) <= now,
+          )
+            .sort(longestDueFirst)
+            .slice(0, limit)
+            .map((delivery) => ({
+              ...delivery,
+              status: 'in_flight' as const,
+              claimedBy: workerId,
+              claimedAt: now,
+            }))
+          for (const delivery of claimed) deliveries.set(delivery.id, delivery)
+          return claimed.map(deliveryOf)
+        }),
+      ),
+
+    resetStaleDeliveries: (request) =>
+      atNow((now) =>
+        Either.map(checkStale(request), ({ olderThanMs }) =>
+          settle(
+            'pending',
+            ({ status, claimedAt }) => status === 'in_flight' && claimedAt! <= now - olderThanMs,
+          ),
+        ),
+      ),
+
+    cancelDeliveries: (request) =>
+      Effect.suspend(() =>
+        Either.map(webhookIdIn(request), (id) =>
+          settle('cancelled', (delivery) => delivery.webhookId === id && !hasEnded(delivery)),
+        ),
+      ),
+
+    deleteDeliveries: (request) =>
+      Effect.suspend(() =>
+        Either.map(webhookIdIn(request), (id) => remove(({ webhookId }) => webhookId === id)),
+      ),
+
+    purgeDeliveries: (request) =>
+      Effect.suspend(() =>
+        Either.map(checkPurge(request), ({ before }) =>
+          remove((delivery) => hasEnded(delivery) && delivery.createdAt < before),
+        ),
+      ),
+  } satisfies Webhooks['Type'])
+})
+
+/** Registrations and deliveries that are gone with the layer's scope. */
+export const layer: Layer.Layer<Webhooks, never, IdGenerator> = Layer.effect(Webhooks, make)

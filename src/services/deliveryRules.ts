@@ -1,0 +1,212 @@
+/**
+ * The rules of deliveries: what may be stored of one, when it is due, and what becomes of its claim. Shared by every
+ * implementation.
+ */
+import { Either } from 'effect'
+import {
+  type Checked,
+  fieldsOf,
+  idIn,
+  integerIn,
+  nullableIn,
+  oneOfIn,
+  optionalIn,
+  refuseField,
+} from './inputRules.js'
+import { jsonFault } from './opRules.js'
+import { checking, webhookIdIn } from './webhookRules.js'
+import { type Delivery, type DeliveryStatus, deliveryStatuses } from './Webhooks.js'
+
+const most = { errorMessage: 10_000, json: 1_048_576, listed: 1_000 } as const
+
+/** Of deliveries in one list. */
+export const mostListed = most.listed
+
+/** A delivery as it is stored. */
+export interface StoredDelivery extends Omit<Delivery, 'requestPayload' | 'responseBody'> {
+  /** JSON text, so that a text comes back as text, whatever is in it. */
+  readonly requestJson: string | null
+  readonly responseJson: string | null
+}
+
+const valueOf = (json: string | null): unknown => (json === null ? null : JSON.parse(json))
+
+/** As it is given back. Written out, so that no column of a row comes along. */
+export const deliveryOf = (stored: StoredDelivery): Delivery => ({
+  id: stored.id,
+  webhookId: stored.webhookId,
+  eventId: stored.eventId,
+  eventType: stored.eventType,
+  attempt: stored.attempt,
+  status: stored.status,
+  claimedBy: stored.claimedBy,
+  claimedAt: stored.claimedAt,
+  httpStatus: stored.httpStatus,
+  errorMessage: stored.errorMessage,
+  requestPayload: valueOf(stored.requestJson),
+  responseBody: valueOf(stored.responseJson),
+  durationMs: stored.durationMs,
+  nextRetryAt: stored.nextRetryAt,
+  createdAt: stored.createdAt,
+})
+
+type Due = Pick<Delivery, 'id' | 'nextRetryAt' | 'createdAt'>
+
+/** From when on it may be claimed. */
+export const dueAt = ({ nextRetryAt, createdAt }: Due): number => nextRetryAt ?? createdAt
+
+/** Longest due first; ids decide among those of one millisecond. */
+export const longestDueFirst = (a: Due, b: Due): number => dueAt(a) - dueAt(b) || (a.id < b.id ? -1 : 1)
+
+const ended: ReadonlySet<DeliveryStatus> = new Set(['success', 'failed', 'cancelled'])
+
+export const hasEnded = ({ status }: Pick<Delivery, 'status'>): boolean => ended.has(status)
+
+/** Epoch milliseconds; a fraction, as of a random delay, is dropped. */
+const timeIn = (field: string, value: unknown): Checked<number> =>
+  integerIn(field, typeof value === 'number' ? Math.floor(value) : value)
+
+const jsonIn = (field: string, value: unknown): Checked<string> => {
+  const fault = jsonFault(value, 1, { left: most.json })
+  const json = fault === undefined ? JSON.stringify(value) : undefined
+  const length = typeof value === 'string' ? value.length : json?.length
+  return json === undefined || length! > most.json
+    ? refuseField(field, `is text or other JSON of at most ${most.json.toLocaleString('en')} characters`)
+    : Either.right(json)
+}
+
+/** What a stranger has sent is cut where it is text: whoever notes it can do nothing about it. */
+const responseIn = (value: unknown): Checked<string> =>
+  jsonIn('responseBody', typeof value === 'string' ? value.slice(0, most.json) : value)
+
+/** The same, and without what not every engine keeps. */
+const errorMessageIn = (value: unknown): Checked<string> =>
+  typeof value === 'string'
+    ? Either.right(value.slice(0, most.errorMessage).toWellFormed().replaceAll('\0', '\ufffd'))
+    : refuseField('errorMessage', 'is text')
+
+const durationIn = (value: unknown): Checked<number> =>
+  typeof value === 'number' && Math.abs(value) <= Number.MAX_SAFE_INTEGER
+    ? // No engine keeps a negative zero.
+      Either.right(value + 0)
+    : refuseField('durationMs', 'is a number of milliseconds')
+
+const attemptIn = (value: unknown) => integerIn('attempt', value)
+const statusIn = (value: unknown) => oneOfIn<DeliveryStatus>('status', value, deliveryStatuses)
+
+/** What may be null: each said, as null or as a value, or undefined. */
+const outcomesIn = (said: Readonly<Record<string, unknown>>) => {
+  const nullable = <A>(field: string, check: (value: unknown) => Checked<A>) => {
+    const value = said[field]
+    return value === null ? Either.right(null) : optionalIn(value, check)
+  }
+  return Either.all({
+    claimedBy: nullable('claimedBy', (value) => idIn('claimedBy', value)),
+    claimedAt: nullable('claimedAt', (value) => timeIn('claimedAt', value)),
+    httpStatus: nullable('httpStatus', (value) => integerIn('httpStatus', value)),
+    errorMessage: nullable('errorMessage', errorMessageIn),
+    requestJson: nullable('requestPayload', (value) => jsonIn('requestPayload', value)),
+    responseJson: nullable('responseBody', responseIn),
+    durationMs: nullable('durationMs', durationIn),
+    nextRetryAt: nullable('nextRetryAt', (value) => timeIn('nextRetryAt', value)),
+  })
+}
+
+export const checkDelivery = checking((draft) => {
+  const said = fieldsOf(draft)
+  return Either.all({
+    webhookId: webhookIdIn(said.webhookId),
+    eventId: idIn('eventId', said.eventId),
+    eventType: idIn('eventType', said.eventType),
+    attempt: attemptIn(said.attempt),
+    status: optionalIn(said.status, statusIn),
+    outcomes: outcomesIn(said),
+    createdAt: nullableIn(said.createdAt, (time) => timeIn('createdAt', time)),
+  })
+})
+
+export type CheckedDelivery = Either.Either.Right<ReturnType<typeof checkDelivery>>
+
+type Claim = Pick<Delivery, 'claimedBy' | 'claimedAt'>
+
+const unclaimed: Claim = { claimedBy: null, claimedAt: null }
+
+/** Only what is in flight is claimed, and since some time, so that no claim lasts for ever. */
+const claimOf = (status: DeliveryStatus, { claimedBy, claimedAt }: Claim, now: number): Claim =>
+  status === 'in_flight' ? { claimedBy, claimedAt: claimedAt ?? now } : unclaimed
+
+/** A new delivery; `now` in epoch milliseconds. */
+export const newDelivery = (id: string, checked: CheckedDelivery, now: number): StoredDelivery => {
+  const { webhookId, eventId, eventType, attempt, status = 'pending', outcomes, createdAt } = checked
+  const { claimedBy = null, claimedAt = null, ...rest } = outcomes
+  return {
+    ...{ id, webhookId, eventId, eventType, attempt, status },
+    ...claimOf(status, { claimedBy, claimedAt }, now),
+    httpStatus: rest.httpStatus ?? null,
+    errorMessage: rest.errorMessage ?? null,
+    requestJson: rest.requestJson ?? null,
+    responseJson: rest.responseJson ?? null,
+    durationMs: rest.durationMs ?? null,
+    nextRetryAt: rest.nextRetryAt ?? null,
+    createdAt: createdAt ?? now,
+  }
+}
+
+export const checkDeliveryPatch = checking((request) => {
+  const { deliveryId, patch } = fieldsOf(request)
+  if (typeof patch !== 'object' || patch === null) return refuseField('patch', 'is an object')
+  const said = fieldsOf(patch)
+  return Either.all({
+    deliveryId: idIn('deliveryId', deliveryId),
+    attempt: optionalIn(said.attempt, attemptIn),
+    status: optionalIn(said.status, statusIn),
+    outcomes: outcomesIn(said),
+  })
+})
+
+export type CheckedDeliveryPatch = Either.Either.Right<ReturnType<typeof checkDeliveryPatch>>
+
+/** What is left of an object without that which was not said. */
+const saidOf = <A extends object>(fields: A) =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    readonly [Field in keyof A]?: Exclude<A[Field], undefined>
+  }
+
+/** A delivery after a patch; `now` in epoch milliseconds. */
+export const patchedDelivery = (
+  stored: StoredDelivery,
+  { attempt, status: asked, outcomes }: CheckedDeliveryPatch,
+  now: number,
+): StoredDelivery => {
+  const status = stored.status === 'cancelled' ? 'cancelled' : (asked ?? stored.status)
+  const next = { ...stored, ...saidOf(outcomes), attempt: attempt ?? stored.attempt, status }
+  return { ...next, ...claimOf(status, next, now) }
+}
+
+const limitIn = (value: unknown): Checked<number> =>
+  typeof value === 'number' && !Number.isNaN(value)
+    ? Either.right(Math.floor(Math.min(Math.max(value, 1), most.listed)))
+    : refuseField('limit', 'is a number')
+
+export const checkDeliveryQuery = checking((request) => {
+  const { webhookId, since } = fieldsOf(request)
+  return Either.all({ webhookId: webhookIdIn(webhookId), since: timeIn('since', since) })
+})
+
+export const checkEndedQuery = checking((request) => {
+  const { webhookId, limit } = fieldsOf(request)
+  return Either.all({ webhookId: webhookIdIn(webhookId), limit: limitIn(limit) })
+})
+
+export const checkClaim = checking((request) => {
+  const { workerId, limit } = fieldsOf(request)
+  return Either.all({ workerId: idIn('workerId', workerId), limit: limitIn(limit) })
+})
+
+export const checkStale = checking((request) =>
+  Either.map(timeIn('olderThanMs', fieldsOf(request).olderThanMs), (olderThanMs) => ({ olderThanMs })),
+)
+
+export const checkPurge = checking((request) =>
+  Either.map(timeIn('before', fieldsOf(request).before), (before) => ({ before })),
+)

@@ -1,0 +1,276 @@
+/**
+ * The rules of background jobs: what a request may hold, and what may become of a job. Shared by every implementation.
+ */
+import { Either } from 'effect'
+import {
+  defaultJobLimits,
+  JobLeaseLost,
+  type JobLimits,
+  JobLimitReached,
+  jobKinds,
+  type JobStatus,
+} from './BackgroundJobs.js'
+import {
+  type Checked,
+  fieldsOf,
+  idIn,
+  integerIn,
+  nullableIn,
+  oneOfIn,
+  optionalIn,
+  refuseField,
+  mendedText,
+  textIn,
+} from './inputRules.js'
+import type { InvalidInput } from './InvalidInput.js'
+import { jsonIn } from './jsonRules.js'
+import { limits } from './SyncDomain.js'
+
+const mebi = 2 ** 20
+
+/** Characters. */
+const most = { content: 16 * mebi, chunk: 4 * mebi, json: 4 * mebi, error: mebi, text: 1_024 }
+
+/** The user that stands for all of them. */
+export const anybody = '*'
+
+const isLimit = (value: unknown): value is number => typeof value === 'number' && value >= 0
+
+/** Each limit, or its default where it is none. Never throws. */
+export const limitsOf = (given: unknown): JobLimits => {
+  const limitOf = (name: keyof JobLimits) => {
+    try {
+      const value = fieldsOf(given)[name]
+      if (isLimit(value)) return Math.min(Math.floor(value), Number.MAX_SAFE_INTEGER)
+    } catch {
+      // A getter that throws gives no limit.
+    }
+    return defaultJobLimits[name]
+  }
+  return {
+    maxConcurrentJobs: limitOf('maxConcurrentJobs'),
+    maxConcurrentJobsPerUser: limitOf('maxConcurrentJobsPerUser'),
+    jobTimeoutMs: limitOf('jobTimeoutMs'),
+    completedJobRetentionMs: limitOf('completedJobRetentionMs'),
+  }
+}
+
+/** Epoch milliseconds, without their fraction. */
+const timeIn = (field: string, value: unknown): Checked<number> =>
+  integerIn(field, typeof value === 'number' ? Math.floor(value) : value)
+
+const textOf = (field: string, value: unknown) => textIn(field, value, most.text)
+
+/** JSON as text; undefined stays so, and null is null. */
+const documentIn = (field: string, value: unknown): Checked<string | null | undefined> =>
+  optionalIn(value, (given) => nullableIn(given, (json) => jsonIn(field, json, most.json)))
+
+/** Checks the fields of a request. Never throws, whatever it is given. */
+const checkOf =
+  <A>(check: (fields: Readonly<Record<string, unknown>>) => Checked<A>) =>
+  (request: unknown): Checked<A> => {
+    try {
+      return check(fieldsOf(request))
+    } catch {
+      return refuseField('request', 'cannot be read')
+    }
+  }
+
+/** What a job is made of. Documents are JSON as text. */
+export interface CheckedCreate {
+  readonly userId: string
+  readonly threadId: string
+  readonly messageId: string
+  readonly model: string
+  readonly kind: 'chat' | 'workflow' | undefined
+  readonly toolCalls: string | null
+  readonly workflowState: string | null
+  readonly execution: string | null
+  readonly idempotencyKey: string | undefined
+  readonly limits: JobLimits
+}
+
+export const checkCreate = checkOf((request) =>
+  Either.gen(function* () {
+    const userId = yield* idIn('userId', request.userId)
+    if (userId === anybody) return yield* refuseField('userId', 'is not *, which stands for anybody')
+    return {
+      userId,
+      threadId: yield* textIn('threadId', request.threadId, limits.pkLength),
+      messageId: yield* textIn('messageId', request.messageId, limits.pkLength),
+      model: yield* textOf('model', request.model),
+      kind: yield* optionalIn(request.kind, (kind) => oneOfIn('kind', kind, jobKinds)),
+      toolCalls: (yield* documentIn('toolCalls', request.toolCalls)) ?? null,
+      workflowState: (yield* documentIn('workflowState', request.workflowState)) ?? null,
+      execution: (yield* documentIn('execution', request.execution)) ?? null,
+      idempotencyKey: yield* optionalIn(request.idempotencyKey, (key) => textOf('idempotencyKey', key)),
+      limits: limitsOf(request.limits),
+    } satisfies CheckedCreate
+  }),
+)
+
+export const checkJobKey = checkOf(({ id }) => Either.map(idIn('id', id), (checked) => ({ id: checked })))
+
+export const checkUserJob = checkOf((request) =>
+  Either.all({ id: idIn('id', request.id), userId: idIn('userId', request.userId) }),
+)
+
+/** A change, and on whose behalf: null is nobody's in particular. */
+interface Owned {
+  readonly id: string
+  readonly owner: string | null
+}
+
+const ownedIn = ({ id, leaseOwner }: Readonly<Record<string, unknown>>): Checked<Owned> => {
+  const job = idIn('id', id)
+  if (Either.isLeft(job)) return Either.left(job.left)
+  if (leaseOwner === undefined) return Either.right({ id: job.right, owner: null })
+  return Either.map(idIn('leaseOwner', leaseOwner), (owner) => ({ id: job.right, owner }))
+}
+
+/** A document that is undefined stays, one that is null goes. */
+export interface CheckedUpdate extends Owned {
+  /** Empty where there is none. */
+  readonly chunk: string
+  readonly chunksReceived: number | null
+  readonly toolCalls: string | null | undefined
+  readonly workflowState: string | null | undefined
+}
+
+/** Written out, since it is called for each chunk of each answer. */
+export const checkUpdate = checkOf((request): Checked<CheckedUpdate> => {
+  const owned = ownedIn(request)
+  if (Either.isLeft(owned)) return Either.left(owned.left)
+  const chunk = textIn(
+    'contentChunk',
+    request.contentChunk === undefined ? '' : mendedText(request.contentChunk),
+    most.chunk,
+    0,
+  )
+  if (Either.isLeft(chunk)) return Either.left(chunk.left)
+  const count = optionalIn(request.chunksReceived, (given) => integerIn('chunksReceived', given))
+  if (Either.isLeft(count)) return Either.left(count.left)
+  const toolCalls = documentIn('toolCalls', request.toolCalls)
+  if (Either.isLeft(toolCalls)) return Either.left(toolCalls.left)
+  return Either.map(documentIn('workflowState', request.workflowState), (workflowState) => ({
+    id: owned.right.id,
+    owner: owned.right.owner,
+    chunk: chunk.right,
+    chunksReceived: count.right ?? null,
+    toolCalls: toolCalls.right,
+    workflowState,
+  }))
+})
+
+export interface CheckedComplete extends Owned {
+  readonly content: string
+}
+
+export const checkComplete = checkOf((request) =>
+  Either.gen(function* () {
+    const content = yield* textIn('content', mendedText(request.content), most.content, 0)
+    return { ...(yield* ownedIn(request)), content } satisfies CheckedComplete
+  }),
+)
+
+export interface CheckedFail extends Owned {
+  readonly error: string
+}
+
+export const checkFail = checkOf((request) =>
+  Either.gen(function* () {
+    const error = yield* textIn('error', mendedText(request.error), most.error, 0)
+    return { ...(yield* ownedIn(request)), error } satisfies CheckedFail
+  }),
+)
+
+export interface CheckedLease {
+  readonly owner: string
+  readonly now: number
+  readonly leaseExpiresAt: number
+}
+
+const leaseIn = (request: Readonly<Record<string, unknown>>): Checked<CheckedLease> =>
+  Either.all({
+    owner: idIn('owner', request.owner),
+    now: timeIn('now', request.now),
+    leaseExpiresAt: timeIn('leaseExpiresAt', request.leaseExpiresAt),
+  })
+
+export const checkNextLease = checkOf(leaseIn)
+
+export const checkLease = checkOf((request) =>
+  Either.gen(function* () {
+    const lease = yield* leaseIn(request)
+    return { id: yield* idIn('id', request.id), ...lease }
+  }),
+)
+
+export const checkExecution = checkOf((request) =>
+  Either.gen(function* () {
+    const execution = yield* documentIn('execution', request.execution)
+    if (execution === undefined) return yield* refuseField('execution', 'is missing')
+    return { id: yield* idIn('id', request.id), owner: yield* idIn('owner', request.owner), execution }
+  }),
+)
+
+export const checkCleanUp = checkOf((request) => Either.right(limitsOf(request.limits)))
+
+/** What of a job decides whether it may change. */
+export interface JobState {
+  readonly status: JobStatus
+  readonly leaseOwner: string | null
+  /** Characters. */
+  readonly contentLength: number
+}
+
+/** Whether a job is to change: not one that is unknown or has ended, which is an error for those who believe that it is theirs. */
+export const changes = (
+  job: JobState | undefined,
+  owner: string | null,
+): Either.Either<boolean, JobLeaseLost> => {
+  const isStreaming = job?.status === 'streaming'
+  if (owner === null) return Either.right(isStreaming)
+  return isStreaming && job.leaseOwner === owner ? Either.right(true) : Either.left(new JobLeaseLost({}))
+}
+
+/** Characters that a job may have before a chunk, so that the chunk goes into it. */
+export const roomBefore = (chunk: string): number => most.content - chunk.length
+
+/** Whether a chunk is to be added, by the same measure, or why not. */
+export const appends = (
+  job: JobState | undefined,
+  owner: string | null,
+  chunk: string,
+): Either.Either<boolean, JobLeaseLost | InvalidInput> =>
+  Either.flatMap(changes(job, owner), (does): Either.Either<boolean, InvalidInput> =>
+    does && job!.contentLength > roomBefore(chunk)
+      ? refuseField(
+          'contentChunk',
+          `makes content longer than ${most.content.toLocaleString('en')} characters`,
+        )
+      : Either.right(does),
+  )
+
+/** Streaming jobs that are not dead. */
+export interface JobCounts {
+  readonly server: number
+  readonly user: number
+}
+
+/** Whether one more job may begin. */
+export const mayBegin = (
+  { server, user }: JobCounts,
+  { maxConcurrentJobs, maxConcurrentJobsPerUser }: JobLimits,
+): Either.Either<void, JobLimitReached> => {
+  if (server >= maxConcurrentJobs) {
+    return Either.left(new JobLimitReached({ scope: 'server', limit: maxConcurrentJobs }))
+  }
+  return user >= maxConcurrentJobsPerUser
+    ? Either.left(new JobLimitReached({ scope: 'user', limit: maxConcurrentJobsPerUser }))
+    : Either.void
+}
+
+/** The error of a job that died. */
+export const timedOut = ({ jobTimeoutMs }: JobLimits): string =>
+  `timed out: nothing was heard of it for ${jobTimeoutMs} ms`

@@ -1,0 +1,194 @@
+/**
+ * Issue 16, point 7: what the command tells of people, and changes, beside a server; and a database that it makes.
+ */
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { openProvider, type Provider } from '../../src/nuxt/adapters.js'
+import { makeCommand, migrationNames, newestMigration } from '../support/command.js'
+import { migrateUpTo } from '../support/earlierRelease.js'
+
+const { folder, run } = makeCommand()
+
+describe.each(['file', 'turso'])('people in a database of a %s', (kind) => {
+  const file = join(folder, `people-${kind}.db`)
+  const env: Record<string, string> =
+    kind === 'file'
+      ? { OR3_SQLITE_DB_PATH: file }
+      : { OR3_SQLITE_DRIVER: 'turso', OR3_SQLITE_TURSO_URL: `file:${file}` }
+  const command = (...args: ReadonlyArray<string>) => run(undefined, args, env)
+  const told = async (...args: ReadonlyArray<string>) => {
+    const { code, stdout, stderr } = await command(...args)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    return stdout
+  }
+  const list = async (...args: ReadonlyArray<string>) =>
+    JSON.parse(await told(...args, '--json')) as ReadonlyArray<Record<string, any>>
+
+  let provider: Provider
+  let ada: string
+  let bob: string
+  let workspace: string
+
+  beforeAll(async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => {})
+    provider = openProvider({ env })
+    await provider.ready
+    const store = provider.workspaceStore
+    const user = async (providerUserId: string, displayName: string) =>
+      (
+        await store.getOrCreateUser({
+          ...{ provider: 'dev', providerUserId, displayName, email: `${providerUserId}@example.org` },
+        })
+      ).userId
+    ada = await user('ada', 'Ada \u009b31m')
+    bob = await user('bob', 'Bob')
+    workspace = (await store.getOrCreateDefaultWorkspace(ada)).workspaceId
+    const gone = await store.createWorkspace({ userId: ada, name: 'Gone' })
+    await store.removeWorkspace({ userId: ada, workspaceId: gone.workspaceId })
+    await store.createInvite({
+      ...{ workspaceId: workspace, email: 'eve@example.org', role: 'editor', invitedByUserId: ada },
+      ...{ expiresAt: 2e9, tokenHash: 'hash-of-a-token' },
+    })
+  })
+  afterAll(() => provider.close())
+
+  it('are listed, found, and told as JSON, without what a terminal would act on', async () => {
+    expect((await list('users')).map(({ userId }) => userId).sort()).toEqual([ada, bob].sort())
+    expect(await list('users', '--search', 'BOB')).toEqual([
+      { userId: bob, email: 'bob@example.org', displayName: 'Bob' },
+    ])
+    expect(await told('users', '--search', 'ada')).toBe(`${ada}  "ada@example.org"  "Ada \\u009b31m"\n`)
+    const more = await command('users', '--limit', '1')
+    expect([more.stdout.split('\n').length, more.stderr]).toEqual([
+      2,
+      'there may be more: --search finds them\n',
+    ])
+  })
+
+  it('share workspaces, of which removed ones are shown when asked for', async () => {
+    expect(await told('workspaces')).toBe(`${workspace}  "My Workspace"  1 member  owner "ada@example.org"\n`)
+    expect((await list('workspaces', '--all')).map(({ name, deleted }) => [name, deleted]).sort()).toEqual([
+      ['Gone', true],
+      ['My Workspace', false],
+    ])
+    expect(await list('workspaces', '--search', 'gone')).toEqual([])
+  })
+
+  it('are made members, given roles and removed, and the server knows at once', async () => {
+    const roleOf = (userId: string) =>
+      provider.workspaceStore.getWorkspaceRole({ userId, workspaceId: workspace })
+    expect(await told('members', 'add', workspace, 'bob@example.org', 'editor')).toBe(
+      `${bob} is editor of ${workspace}\n`,
+    )
+    expect(await roleOf(bob)).toBe('editor')
+    await told('members', 'role', workspace, bob, 'viewer')
+    expect(await roleOf(bob)).toBe('viewer')
+    expect((await list('members', workspace)).map(({ userId, role }) => [userId, role])).toEqual(
+      expect.arrayContaining([
+        [ada, 'owner'],
+        [bob, 'viewer'],
+      ]),
+    )
+    await told('members', 'remove', workspace, bob)
+    expect(await roleOf(bob)).toBeNull()
+    const made = await told('members', 'add', workspace, 'zoe', 'viewer', '--provider', 'dev')
+    expect(made).toMatch(/^\S+ is viewer of \S+; nobody has signed in as that yet\n$/)
+    const zoe = await provider.workspaceStore.getOrCreateUser({ provider: 'dev', providerUserId: 'zoe' })
+    expect(await roleOf(zoe.userId)).toBe('viewer')
+  })
+
+  it('are invited, which can be taken back, and no hash of a token is told', async () => {
+    const [invite] = await list('invites', workspace)
+    expect(invite).toMatchObject({ email: 'eve@example.org', role: 'editor', status: 'pending' })
+    expect(JSON.stringify(invite)).not.toContain('hash-of-a-token')
+    await told('invites', 'revoke', workspace, invite!.id as string)
+    expect(await provider.workspaceStore.listInvites({ workspaceId: workspace })).toMatchObject([
+      { id: invite!.id as string, status: 'revoked' },
+    ])
+    expect(await list('invites', workspace, '--status', 'pending')).toEqual([])
+  })
+
+  it('administer the deployment when the command says so', async () => {
+    const { stdout, stderr } = await command('admins')
+    expect([stdout, stderr]).toEqual(['', 'nobody: `or3-sqlite admins grant USER` makes the first\n'])
+    await told('admins', 'grant', ada)
+    expect(await provider.adminStores.createAdminUserStore().isAdmin({ userId: ada })).toBe(true)
+    expect((await list('admins')).map(({ userId }) => userId)).toEqual([ada])
+    await told('admins', 'revoke', ada)
+    expect(await list('admins')).toEqual([])
+  })
+
+  const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, number, RegExp]> = [
+    [['members'], 2, /name a workspace: `or3-sqlite workspaces` lists them/],
+    [['members', 'nothing'], 2, /no such workspace, or it was removed: `or3-sqlite workspaces --all`/],
+    [['members', 'add', 'W', 'who@example.org', 'viewer'], 2, /nobody has signed in with this address/],
+    [['members', 'add', 'W', 'nobody', 'viewer'], 2, /there is no such user/],
+    [['members', 'add', 'W', 'a@b.c', 'viewer', '--provider', 'dev'], 2, /needs no --provider/],
+    [['members', 'remove', 'W', 'nobody'], 2, /no member of the workspace/],
+    [['members', 'role', 'W', 'ADA', 'viewer'], 1, /needs at least one owner/],
+    [['invites', 'revoke', 'W', 'none'], 2, /has no such invite/],
+    [['admins', 'grant', 'nobody'], 2, /`or3-sqlite users` lists them/],
+    [['workspaces', '--page', '0'], 2, /--page is 0, but goes from 1$/],
+    [['users', '--limit', '101'], 2, /--limit is 101, but goes from 1 to 100/],
+  ]
+
+  // What is refused, the services decide, whatever engine they run on.
+  it.each(kind === 'file' ? refusals : refusals.slice(0, 2))('or not: %j', async (args, code, message) => {
+    const given = args.map((arg) => (arg === 'W' ? workspace : arg === 'ADA' ? ada : arg))
+    const ended = await command(...given)
+    expect({ code: ended.code, stdout: ended.stdout }).toEqual({ code, stdout: '' })
+    expect(ended.errors).toEqual([expect.stringMatching(message)])
+  })
+})
+
+it('a file that cannot be written is listed, and one of an older schema is not', async () => {
+  const file = join(folder, 'old.db')
+  await migrateUpTo(file, 7)
+  const { code, stderr } = await run(file, ['users'])
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: expect.stringContaining('run `or3-sqlite migrate`') as string,
+  })
+  await run(file, ['migrate'])
+  chmodSync(file, 0o444)
+  expect(await run(file, ['users', '--json'])).toMatchObject({ code: 0, stdout: '[]\n' })
+})
+
+describe('migrate --create', () => {
+  const place = join(folder, 'fresh')
+  const file = join(place, 'new.db')
+
+  it('makes nothing where there is no folder, and nothing when it only tells', async () => {
+    expect(await run(file, ['migrate', '--create'])).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining(`there is no folder ${place}`) as string },
+    })
+    mkdirSync(place)
+    const { code, stdout } = await run(file, ['migrate', '--create', '--dry-run'])
+    expect({ code, lines: stdout.split('\n').slice(0, -1) }).toEqual({
+      ...{ code: 0, lines: migrationNames.map((name) => `pending: ${name}`) },
+    })
+    expect(existsSync(file)).toBe(false)
+  })
+
+  it('makes the database, once, and also of an empty file', async () => {
+    // What a start leaves that was killed at once.
+    writeFileSync(file, '')
+    expect((await run(file, ['migrate'])).code).toBe(1)
+    const { code, stdout } = await run(file, ['migrate', '--create'])
+    expect({ code, lines: stdout.split('\n').slice(0, -1) }).toEqual({
+      ...{ code: 0, lines: migrationNames.map((name) => `applied: ${name}`) },
+    })
+    expect((await run(file, ['migrate', '--create'])).stdout).toBe(
+      `${file}: ${newestMigration}, up to date\n`,
+    )
+    // The next start takes it for what it is.
+    expect((await run(file, ['status'])).stdout).not.toContain('seen file')
+  })
+
+  it('makes nothing of the file of another program', async () => {
+    const other = join(place, 'other.db')
+    writeFileSync(other, 'no database at all')
+    expect((await run(other, ['migrate', '--create'])).code).toBe(1)
+  })
+})
