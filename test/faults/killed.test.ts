@@ -13,7 +13,7 @@ import { brokenRules, query } from '../support/adoption.js'
 import { makeProcesses } from '../support/processes.js'
 import { patience } from '../support/property.js'
 
-const rounds = 50
+const rounds = 30
 /** Each with a file of its own: what is looked at after a kill grows with it. */
 const files = process.env.TEST_DEEP === 'true' ? 4 : 1
 

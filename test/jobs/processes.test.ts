@@ -206,7 +206,7 @@ it('a process that is killed while it appends leaves a prefix, and another one g
   let id = ''
   let written = 0
   const pieces = (content: string) => content.split(';').slice(0, -1).map(Number)
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 4; round++) {
     const child: Started = start(
       `${opening}
       const id = await jobs.createJob({ ...job('u'), idempotencyKey: 'shared' })

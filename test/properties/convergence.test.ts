@@ -86,7 +86,7 @@ describe.each(propertySubjects())('laws on %s', (name) => {
             expect(await state(subject, 'w2')).toEqual(await state(subject, 'w1'))
           })
         }),
-        casesOn(name, 120),
+        casesOn(name, 80),
       ),
     patience(60_000),
   )
@@ -145,7 +145,7 @@ describe.each(propertySubjects())('laws on %s', (name) => {
             if (subject.file !== undefined) expect(fingerprint(subject.file)).toBe(bytes)
           })
         }),
-        casesOn(name, 60),
+        casesOn(name, 40),
       ),
     patience(60_000),
   )

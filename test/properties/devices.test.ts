@@ -165,7 +165,7 @@ describe.each(propertySubjects())('devices on %s', (name) => {
             }
           }),
         ),
-        casesOn(name, 120),
+        casesOn(name, 80),
       ),
     patience(120_000),
   )

@@ -207,7 +207,7 @@ describe.each(subjects)('%s', (name) => {
             }),
           )
         }),
-        cases(name === 'memory' ? 20 : 100),
+        cases(name === 'memory' ? 20 : 60),
       )
       // The generator reaches what matters; else this would prove little.
       if (name === 'memory') return

@@ -123,7 +123,7 @@ describe.each(propertySubjects())('junk on %s', (name) => {
               expect(serverVersion).toBe(before + accepted.length)
             },
           ),
-          cases(400),
+          cases(250),
         ),
       ),
     patience(120_000),
@@ -149,7 +149,7 @@ describe.each(propertySubjects())('junk on %s', (name) => {
               await unchangedOnError(subject, () => subject.gcTombstones(retention as never))
             },
           ),
-          cases(200),
+          cases(120),
         ),
       ),
     patience(120_000),

@@ -255,7 +255,7 @@ describe.each(propertySubjects())('%s against the model', (name) => {
             await sameAsModel(name, pool, commands)
           },
         ),
-        cases(name === 'memory' ? 20 : 150),
+        cases(name === 'memory' ? 20 : 100),
       ),
     patience(120_000),
   )

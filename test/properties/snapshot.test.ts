@@ -89,7 +89,7 @@ describe.each(propertySubjects())('pages on %s', (name) => {
             })
           },
         ),
-        casesOn(name, 100),
+        casesOn(name, 70),
       ),
     patience(120_000),
   )
@@ -269,7 +269,7 @@ describe.each(propertySubjects())('chains on %s', (name) => {
             for (const chain of finished) await installs(subject, chain, broken)
           })
         }),
-        casesOn(name, 120),
+        casesOn(name, 80),
       ),
     patience(120_000),
   )
@@ -381,7 +381,7 @@ describe.each(propertySubjects())('tokens on %s', (name) => {
               }
             },
           ),
-          casesOn(name, 600),
+          casesOn(name, 400),
         )
         // Few harms make a token that cannot be continued; `gateway/snapshot.test.ts` has those.
         expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 403]))

@@ -47,9 +47,11 @@ export const selectedSubjects = (wanted = process.env.TEST_LAYERS): ReadonlyArra
 export const propertySubjects = (): ReadonlyArray<SubjectName> =>
   selectedSubjects().filter((name) => name !== 'turso' || deep || process.env.TEST_LAYERS)
 
-/** Without one of two that run the same statements the same way, unless it is asked for. */
+/** Without those that run the same statements on an engine like another's, unless they are asked for: SQLite's, and libSQL's in a file. */
 export const overBatches = (subjects: ReadonlyArray<SubjectName>): ReadonlyArray<SubjectName> =>
-  process.env.TEST_LAYERS ? subjects : subjects.filter((name) => name !== 'sqlite memory')
+  process.env.TEST_LAYERS || deep
+    ? subjects
+    : subjects.filter((name) => !name.startsWith('sqlite') && name !== 'turso file')
 
 /** Runs a body on a fresh subject and closes it. */
 export const withSubject = async <A>(

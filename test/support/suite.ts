@@ -20,6 +20,6 @@ const declareOn = (subjects: ReadonlyArray<SubjectName>, name: string, declare: 
 /** Declares the tests once per selected layer. `subject` is the current test's. */
 export const suite = (name: string, declare: Declare) => declareOn(selectedSubjects(), name, declare)
 
-/** The same of a service that is one implementation over batches: on SQLite in memory it is what it is on `batches`. */
+/** The same of a service that is one implementation over batches: on SQLite it is what it is on `batches` and `adapters`. */
 export const suiteOverBatches = (name: string, declare: Declare) =>
   declareOn(overBatches(selectedSubjects()), name, declare)
