@@ -124,12 +124,14 @@ export const ageText = (seconds: number): string => {
 /** Characters that a terminal may act on, or that turn the direction of what follows. */
 const unprintable = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
+const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+
 /** As JSON, which is what names that people chose are told as. */
 export const quoted = (value: unknown, indent?: number): string =>
-  JSON.stringify(value, undefined, indent).replaceAll(
-    unprintable,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  JSON.stringify(value, undefined, indent).replaceAll(unprintable, escaped)
+
+/** Ids of adopted databases may be anything, and are told without quotes. */
+const printable = (text: string) => text.replaceAll(/\p{Cc}/gu, escaped).replaceAll(unprintable, escaped)
 
 /** Rows of texts, one below the other; the last of each is not filled up. */
 const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
@@ -153,5 +155,5 @@ export const sayList = <A>(
 ) => {
   if (json) return say(quoted(items, 2))
   if (items.length === 0) return remark(none)
-  return say(columns(items.map(row)).join('\n'))
+  return say(columns(items.map((item) => row(item).map(printable))).join('\n'))
 }

@@ -4,11 +4,12 @@
 import { Args, Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
 import { Administration } from '../services/Administration.js'
+import { DeploymentAdmins } from '../services/DeploymentAdmins.js'
 import { Invites, InviteStatus } from '../services/Invites.js'
 import { Memberships } from '../services/Memberships.js'
 import { Role, WorkspaceStore } from '../services/WorkspaceStore.js'
 import { advised } from './advice.js'
-import { usage, within } from './failure.js'
+import { failed, usage, within } from './failure.js'
 import { countText, remark, say, sayList } from './output.js'
 import { json, named } from './people.js'
 import { existing } from './settings.js'
@@ -142,9 +143,16 @@ const revoke = Command.make('revoke', { workspaceId, inviteId }, ({ workspaceId,
     yield* advised(
       target.serving(
         Effect.gen(function* () {
-          // The service asks who revokes. A live workspace has an owner, for whom the operator acts.
+          // The service asks who revokes: the operator acts for whoever may. An adopted or imported workspace may have no owner.
           const people = yield* (yield* Memberships).listMembers(workspaceId)
-          const revokedByUserId = people.find(({ role }) => role === 'owner')?.userId ?? ''
+          const may =
+            people.find(({ role }) => role === 'owner') ?? (yield* (yield* DeploymentAdmins).list)[0]
+          if (may === undefined) {
+            return yield* failed(
+              `nobody owns the workspace or administers the deployment: \`or3-sqlite members add ${workspaceId} WHO owner\` first`,
+            )
+          }
+          const revokedByUserId = may.userId
           yield* (yield* Invites).revoke({ workspaceId, inviteId, revokedByUserId })
         }),
       ),

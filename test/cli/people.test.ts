@@ -3,6 +3,7 @@
  */
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openProvider, type Provider } from '../../src/nuxt/adapters.js'
 import { makeCommand, migrationNames, newestMigration } from '../support/command.js'
@@ -140,6 +141,28 @@ describe.each(['file', 'turso'])('people in a database of a %s', (kind) => {
     expect({ code: ended.code, stdout: ended.stdout }).toEqual({ code, stdout: '' })
     expect(ended.errors).toEqual([expect.stringMatching(message)])
   })
+})
+
+it('a workspace without an owner, and an id that a terminal would act on, as adopted databases may have', async () => {
+  const file = join(folder, 'ownerless.db')
+  await run(file, ['migrate', '--create'])
+  const database = new Sqlite(file)
+  database.exec(`
+    INSERT INTO users (id, email, created_at) VALUES ('a' || char(7) || 'da', 'ada@example.org', 1), ('bob', NULL, 2);
+    INSERT INTO workspaces (id, name, created_at) VALUES ('w', 'Less', 1);
+    INSERT INTO workspace_invites (id, workspace_id, email, role, status, invited_by_user_id, expires_at, token_hash, created_at, updated_at)
+    VALUES ('i', 'w', 'eve@example.org', 'viewer', 'pending', 'bob', 2000000000, 'hash', 1, 1)`)
+  database.close()
+  // Who came first comes first, and the columns stand below each other.
+  expect((await run(file, ['users'])).stdout).toBe(
+    'a\\u0007da  "ada@example.org"  -\nbob        -                  -\n',
+  )
+  expect(await run(file, ['invites', 'revoke', 'w', 'i'])).toMatchObject({
+    ...{ code: 1, stderr: expect.stringContaining('`or3-sqlite members add w WHO owner` first') as string },
+  })
+  await run(file, ['admins', 'grant', 'bob'])
+  expect((await run(file, ['invites', 'revoke', 'w', 'i'])).code).toBe(0)
+  expect((await run(file, ['invites', 'w', '--status', 'revoked'])).stdout).toMatch(/^i  /)
 })
 
 it('a file that cannot be written is listed, and one of an older schema is not', async () => {
