@@ -14,27 +14,36 @@ const optional = (x: string) => `CASE WHEN ${x} IS NOT NULL THEN ${integer(x)} E
 const oneOf = (x: string, ...values: ReadonlyArray<string>) =>
   `${x} IN (${values.map((value) => `'${value}'`).join(', ')})`
 
-/** JSON, or null for what is none. */
+/** JSON, or null for what is none. SQLite looks no further than a NUL. */
 const json = (x: string) =>
-  `CASE WHEN json_valid(${text(x)}) THEN iif(json_type(${text(x)}) = 'null', NULL, ${text(x)}) END`
+  `CASE WHEN json_valid(${text(x)}) AND instr(${text(x)}, char(0)) = 0 THEN iif(json_type(${text(x)}) = 'null', NULL, ${text(x)}) END`
 
 /** Of a list of texts as JSON, those that are names; each once. */
 const names = (x: string) =>
   `(SELECT DISTINCT value AS name FROM json_each(CASE WHEN json_valid(${text(x)}) THEN ${text(x)} ELSE '[]' END)
     WHERE type = 'text' AND length(value) BETWEEN 1 AND 256)`
 
-/** An expired one stays pending: the time tells. */
-const invites = run(`
+/** What is not clearly open still is revoked: nobody gets in by a broken row. An expired one is pending here, as the time tells. */
+const inviteStatus = `
+  CASE WHEN status = 'accepted' OR accepted_at IS NOT NULL OR accepted_user_id IS NOT NULL THEN 'accepted'
+    WHEN ${oneOf('status', 'pending', 'expired')} AND revoked_at IS NULL THEN 'pending' ELSE 'revoked' END`
+
+const invites = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+  run(
+    `
   INSERT OR IGNORE INTO workspace_invites (id, workspace_id, email, role, status, invited_by_user_id, expires_at, token_hash,
     accepted_at, accepted_user_id, revoked_at, created_at, updated_at)
   SELECT ${text('id')}, ${text('workspace_id')}, lower(trim(${text('email')})), role,
-    iif(${oneOf('status', 'accepted', 'revoked')}, status, 'pending'), coalesce(${text('invited_by_user_id')}, ''),
-    ${integer('expires_at')}, ${text('token_hash')}, ${optional('accepted_at')}, ${text('accepted_user_id')},
+    ${inviteStatus}, coalesce(${text('invited_by_user_id')}, ''),
+    iif(status = 'expired', min(${integer('expires_at')}, ?), ${integer('expires_at')}), ${text('token_hash')}, ${optional('accepted_at')}, ${text('accepted_user_id')},
     ${optional('revoked_at')}, ${integer('created_at')}, ${integer('updated_at')}
   FROM auth_invites
   WHERE ${isId('id')} AND ${isId('email')} AND ${isId('token_hash')} AND ${oneOf('role', 'owner', 'editor', 'viewer')}
     AND ${text('workspace_id')} IN (SELECT id FROM workspaces)
-  ORDER BY rowid`)
+  ORDER BY rowid`,
+    [Math.floor(now / 1_000)],
+  ),
+)
 
 const admins = run(`
   INSERT OR IGNORE INTO deployment_admins (user_id, created_at, created_by_user_id)
@@ -131,7 +140,8 @@ const webhooks = Effect.gen(function* () {
       iif(${oneOf('health', 'healthy', 'failing')}, health, 'unknown'), ${integer('created_at')}, ${integer('updated_at')}
     FROM webhook_registrations AS r
     WHERE ${isId('id')} AND ${isId('url')}
-      AND (scope = 'admin' OR scope = 'user' AND user_id IS NOT NULL AND workspace_id IS NOT NULL)`)
+      AND (scope = 'admin' OR scope = 'user' AND ${text('user_id')} IN (SELECT id FROM users)
+        AND ${text('workspace_id')} IN (SELECT id FROM workspaces))`)
   yield* run(`
     INSERT OR IGNORE INTO webhook_events (webhook_id, event, scope, workspace_id)
     SELECT w.id, e.value, w.scope, coalesce(w.workspace_id, '') FROM webhooks AS w, json_each(w.events_json) AS e`)
@@ -205,6 +215,15 @@ const features = [
   },
 ]
 
+/** No view of that name, and with the row numbers that say what came first. */
+const isPlainTable = (name: string) =>
+  Effect.map(
+    rows(`SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND name = ? AND type = 'table' AND wr = 0`, [
+      name,
+    ]),
+    (found) => found.length > 0,
+  )
+
 /** Adopts each table that is there, and drops it; a database that is not of the earlier package has none. */
 export const adoptFeatures = Effect.gen(function* () {
   if (!(yield* isLegacy)) return
@@ -212,6 +231,7 @@ export const adoptFeatures = Effect.gen(function* () {
   for (const { what, table, columns, adopt } of features) {
     const found = yield* columnsOf(table)
     if (!columns.split(' ').every((column) => found.has(column))) continue
+    if (!(yield* isPlainTable(table))) continue
     const all = yield* count(table)
     const taken = yield* adopt
     yield* run(`DROP TABLE ${table}`)

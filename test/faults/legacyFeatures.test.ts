@@ -376,3 +376,113 @@ it('a table of one of these names with other columns stays as it is', async () =
   expect(query(path, 'SELECT * FROM background_jobs')).toEqual(before)
   expect(told.mock.calls.flat().join()).not.toContain('other features')
 })
+
+it('nobody gets in by an invite that had ended, whatever its row says besides', async () => {
+  const path = makeLegacy(join(folder, 'ended.db'), 17, (legacy) => {
+    legacy.sqlite.exec(tables)
+    legacy.user('ann')
+    legacy.workspace('w1', 'ann')
+    legacy.member('w1', 'ann', 'owner')
+    const ended: ReadonlyArray<Parameters<LegacyDatabase['insert']>[1]> = [
+      { status: 'expired' },
+      { status: 'Revoked', revoked_at: 1 },
+      { status: 'pending', revoked_at: 1 },
+      { status: 'consumed', accepted_at: 1, accepted_user_id: 'ann' },
+      { status: 'pending', accepted_at: 1 },
+      { status: Buffer.from('revoked') },
+      { status: '' },
+    ]
+    for (const [n, columns] of ended.entries()) {
+      legacy.insert('auth_invites', {
+        ...{
+          id: `i${n}`,
+          workspace_id: 'w1',
+          email: 'eve@example.org',
+          role: 'owner',
+          token_hash: `hash-${n}`,
+        },
+        ...{ invited_by_user_id: 'ann', expires_at: soon, created_at: legacyTime, updated_at: legacyTime },
+        ...columns,
+      })
+    }
+  })
+  await withProvider(path, async ({ workspaceStore }) => {
+    const invites = await workspaceStore.listInvites({ workspaceId: 'w1' })
+    expect(invites).toHaveLength(7)
+    for (const { tokenHash } of invites) {
+      const claim = { workspaceId: 'w1', email: 'eve@example.org', tokenHash }
+      const identity = { provider: 'basic-auth', providerUserId: 'eve' }
+      expect(
+        await workspaceStore.acceptInviteAndProvisionUser({ ...claim, ...identity }),
+        tokenHash,
+      ).toMatchObject({ ok: false })
+    }
+  })
+})
+
+it('broken jobs, and webhooks of nobody, keep nobody else from theirs', async () => {
+  const path = makeLegacy(join(folder, 'broken.db'), 17, (legacy) => {
+    legacy.sqlite.exec(tables)
+    legacy.user('ann')
+    legacy.workspace('w1', 'ann')
+    for (const [n, execution_json] of ['{"a":1}\0rest', '{"b":2}'].entries()) {
+      legacy.insert('background_jobs', {
+        ...{
+          id: `j${n}`,
+          user_id: 'ann',
+          thread_id: 't',
+          message_id: 'm',
+          model: 'x',
+          kind: 'chat',
+          execution_json,
+        },
+        ...{
+          status: 'streaming',
+          content: '',
+          chunks_received: 0,
+          started_at: now + n,
+          last_activity_at: now,
+          attempts: 0,
+        },
+      })
+    }
+    for (const [id, user_id, workspace_id] of [
+      ['none', 'ann', ''],
+      ['gone', 'ann', 'gone'],
+      ['stranger', 'nobody', 'w1'],
+      ['own', 'ann', 'w1'],
+    ] as const) {
+      legacy.insert('webhook_registrations', {
+        ...{
+          id,
+          scope: 'user',
+          user_id,
+          workspace_id,
+          url: 'https://example.org',
+          label: '',
+          events: '["e"]',
+        },
+        ...{ signing_secret_enc: '', enabled: 1, health: 'unknown', created_at: now, updated_at: now },
+      })
+    }
+  })
+  await withProvider(path, async ({ backgroundJobProvider, webhookStore }) => {
+    expect(await backgroundJobProvider.claimNextJob('me', now + 1, now + 1_000)).toMatchObject({ id: 'j1' })
+    expect(await backgroundJobProvider.getJob('j0', 'ann')).not.toHaveProperty('execution')
+    expect(await webhookStore.listWebhooksByEvent('e', 'user')).toEqual([])
+    expect(await webhookStore.listWebhooksByEvent('e', 'user', 'w1')).toMatchObject([{ id: 'own' }])
+  })
+})
+
+it('a view of one of these names, or a table without row numbers, stops no start', async () => {
+  const path = makeLegacy(join(folder, 'odd.db'), 17, (legacy) => {
+    legacy.user('ann')
+    legacy.sqlite.exec(`
+      drop table "rate_limits"; drop table "admin_users";
+      create view "rate_limits" as select 'k' as "key", 1 as "count", 2 as "expires_at";
+      create table "admin_users" ("user_id" text primary key, "created_at" integer, "created_by_user_id" text) without rowid;
+      insert into "admin_users" values ('ann', 1, null)`)
+  })
+  await withProvider(path, async () => {})
+  expect(query(path, 'SELECT user_id FROM admin_users')).toEqual([{ user_id: 'ann' }])
+})
