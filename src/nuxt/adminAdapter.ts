@@ -6,25 +6,40 @@ import { storageMessage } from '../layers/causes.js'
 import { InvalidRequest } from '../services/SyncErrors.js'
 import type { DatabaseFacts } from '../services/DatabaseReport.js'
 import type { MaintenanceState } from '../services/Maintenance.js'
-import type { GatewayError, RetentionRequest } from '../services/SyncGateway.js'
+import type { GatewayError, RetentionRequest, SyncGateway } from '../services/SyncGateway.js'
 import type { Run } from './calls.js'
 import type { AdminAction, AdminWarning, ProviderAdminAdapter } from './hostAdminAdapter.js'
+import { readable } from './readable.js'
 
-const actions: ReadonlyArray<AdminAction> = [
+type Collect = (request: RetentionRequest) => Effect.Effect<object, GatewayError>
+
+/** What can be done, and by which of the gateway's collections. */
+const collections: ReadonlyArray<{
+  readonly action: AdminAction
+  readonly of: (gateway: SyncGateway['Type']) => Collect
+}> = [
   {
-    id: 'sync.gc-change-log',
-    label: 'Trim the change log',
-    description:
-      'Removes entries of this workspace that every device has seen and that are older than the retention window. No device loses a change.',
+    action: {
+      id: 'sync.gc-change-log',
+      label: 'Trim the change log',
+      description:
+        'Removes entries of this workspace that every device has seen and that are older than the retention window. No device loses a change.',
+    },
+    of: ({ gcChangeLog }) => gcChangeLog,
   },
   {
-    id: 'sync.gc-tombstones',
-    label: 'Collect tombstones',
-    description:
-      'Erases what is left of deleted records of this workspace that every device has seen and that are older than the retention window.',
-    danger: true,
+    action: {
+      id: 'sync.gc-tombstones',
+      label: 'Collect tombstones',
+      description:
+        'Erases what is left of deleted records of this workspace that every device has seen and that are older than the retention window.',
+      danger: true,
+    },
+    of: ({ gcTombstones }) => gcTombstones,
   },
 ]
+
+const actions = collections.map(({ action }) => action)
 
 const mebibyte = 2 ** 20
 /** Below this a disk is about to be full. */
@@ -55,15 +70,6 @@ const warningsOf = (
 
 const invalid = (field: string, detail: string) => Effect.fail(new InvalidRequest({ field, detail }))
 
-/** What can be read of it. */
-const readable = <A>(get: () => A): A | undefined => {
-  try {
-    return get()
-  } catch {
-    return undefined
-  }
-}
-
 /** `retention` is the window of what an action removes. */
 export const adminAdapter = (id: string, run: Run, retention: Duration.Duration): ProviderAdminAdapter => ({
   id,
@@ -86,19 +92,16 @@ export const adminAdapter = (id: string, run: Run, retention: Duration.Duration)
   runAction: (_event, actionId, _payload, context) =>
     run(
       ({ gateway }) => {
-        const collections: Record<
-          string,
-          (request: RetentionRequest) => Effect.Effect<object, GatewayError>
-        > = {
-          'sync.gc-change-log': gateway.gcChangeLog,
-          'sync.gc-tombstones': gateway.gcTombstones,
+        const collection = collections.find(({ action }) => action.id === actionId)
+        if (collection === undefined) {
+          return invalid('actionId', `is none of ${actions.map(({ id }) => id).join(', ')}`)
         }
-        const collect = Object.hasOwn(collections, actionId) ? collections[actionId] : undefined
-        if (collect === undefined)
-          return invalid('actionId', `is none of ${Object.keys(collections).join(', ')}`)
-        const workspaceId = readable(() => context?.session?.workspace?.id)
+        const { id: workspaceId } = readable(() => ({ id: context?.session?.workspace?.id }))
         if (typeof workspaceId !== 'string') return invalid('session', 'has no workspace')
-        return collect({ scope: { workspaceId }, retentionSeconds: Duration.toSeconds(retention) })
+        return collection.of(gateway)({
+          scope: { workspaceId },
+          retentionSeconds: Duration.toSeconds(retention),
+        })
       },
       { takesLong: true },
     ),

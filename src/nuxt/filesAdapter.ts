@@ -4,16 +4,8 @@
 import type { Run } from './calls.js'
 import type { HostEvent } from './host.js'
 import type { HostFiles } from './hostFiles.js'
+import { readable } from './readable.js'
 import { callerOf } from './session.js'
-
-/** What cannot be read, the service refuses. */
-const readable = <A extends object>(read: () => A): A => {
-  try {
-    return read()
-  } catch {
-    return {} as A
-  }
-}
 
 export const filesAdapter = (run: Run): HostFiles<HostEvent> => {
   const call = <A extends object>(event: HostEvent | undefined, input: A) => {

@@ -11,6 +11,7 @@ import type { HostFiles } from './hostFiles.js'
 import { checkHostRetention, type MaintenanceAdapter } from './hostMaintenance.js'
 import { capabilities, toHostPage } from './hostSnapshot.js'
 import { invitesAdapter } from './invitesAdapter.js'
+import { readable } from './readable.js'
 import { callerOf, callerOfSession } from './session.js'
 
 export const syncGateway = (
@@ -19,13 +20,9 @@ export const syncGateway = (
   teller: Teller | undefined,
 ): Omit<SyncGatewayAdapter, keyof MaintenanceAdapter | keyof HostFiles<HostEvent>> => {
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
-  const call = <A>(event: HostEvent | undefined, input: A, callerIn = callerOf) => {
+  const call = <A extends object>(event: HostEvent | undefined, input: A, callerIn = callerOf) => {
     const caller = callerIn(event)
-    try {
-      return { ...input, caller }
-    } catch {
-      return { caller } as A & { readonly caller: typeof caller }
-    }
+    return { ...readable(() => ({ ...input })), caller }
   }
   const collect = (
     request: RetentionRequest,

@@ -3,6 +3,7 @@
  */
 import type { RateLimit, RateLimitStats, RateLimitVerdict } from '../services/RateLimits.js'
 import type { Run } from './calls.js'
+import { readable } from './readable.js'
 
 /** What the host limits by. */
 export type HostRateLimit = Omit<RateLimit, 'key'>
@@ -18,13 +19,10 @@ export interface RateLimitProvider {
 }
 
 /** The key with what its window is; what cannot be read, the service refuses. */
-const limitOf = (key: string, config: HostRateLimit): RateLimit => {
-  try {
-    return { ...config, key }
-  } catch {
-    return { key } as RateLimit
-  }
-}
+const limitOf = (key: string, config: HostRateLimit): RateLimit => ({
+  ...readable(() => ({ ...config })),
+  key,
+})
 
 export const rateLimitProvider = (name: string, run: Run): RateLimitProvider => ({
   name,

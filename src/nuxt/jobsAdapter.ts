@@ -4,15 +4,7 @@
 import type { Job, JobLimits } from '../services/BackgroundJobs.js'
 import type { Run } from './calls.js'
 import type { BackgroundJobProvider, GetJobConfig, HostJob } from './hostJobs.js'
-
-/** What cannot be read, the service refuses. */
-const readable = <A extends object>(read: () => A): A => {
-  try {
-    return read()
-  } catch {
-    return {} as A
-  }
-}
+import { readable } from './readable.js'
 
 const toHostJob = (job: Job | null): HostJob | null => {
   if (job === null) return null

@@ -17,7 +17,6 @@ import {
 } from 'effect'
 import { storageMessage } from '../layers/causes.js'
 import { layerWithConfig } from '../layers/Provider.js'
-import type { SqlServices } from '../layers/sql/services.js'
 import { DatabaseReport } from '../services/DatabaseReport.js'
 import { Administration } from '../services/Administration.js'
 import { DeploymentAdmins } from '../services/DeploymentAdmins.js'
@@ -74,42 +73,32 @@ export const startupError = (cause: Cause.Cause<unknown>, path: string): Provide
   return new ProviderStartupError(startupMessage(error, path), { cause: error })
 }
 
-/** The services that the adapters call. */
-export interface Services {
-  readonly gateway: SyncGateway['Type']
-  readonly store: WorkspaceStore['Type']
-  readonly files: FileReferences['Type']
-  readonly intents: UploadIntents['Type']
-  readonly limits: RateLimits['Type']
-  readonly report: DatabaseReport['Type']
-  readonly maintenance: Maintenance['Type']
-  readonly memberships: Memberships['Type']
-  readonly invites: Invites['Type']
-  readonly administration: Administration['Type']
-  readonly settings: WorkspaceSettings['Type']
-  readonly admins: DeploymentAdmins['Type']
-  readonly jobs: BackgroundJobs['Type']
-  readonly webhooks: Webhooks['Type']
+/** The services that the adapters call, by the names that they have there. */
+const tags = {
+  gateway: SyncGateway,
+  store: WorkspaceStore,
+  files: FileReferences,
+  intents: UploadIntents,
+  limits: RateLimits,
+  report: DatabaseReport,
+  maintenance: Maintenance,
+  memberships: Memberships,
+  invites: Invites,
+  administration: Administration,
+  settings: WorkspaceSettings,
+  admins: DeploymentAdmins,
+  jobs: BackgroundJobs,
+  webhooks: Webhooks,
 }
 
-type Tags = SyncGateway | FileReferences | DatabaseReport | SqlServices
+type Tags = typeof tags
 
-export const servicesIn = (context: Context.Context<Tags>): Services => ({
-  gateway: Context.get(context, SyncGateway),
-  store: Context.get(context, WorkspaceStore),
-  files: Context.get(context, FileReferences),
-  intents: Context.get(context, UploadIntents),
-  limits: Context.get(context, RateLimits),
-  report: Context.get(context, DatabaseReport),
-  maintenance: Context.get(context, Maintenance),
-  memberships: Context.get(context, Memberships),
-  invites: Context.get(context, Invites),
-  administration: Context.get(context, Administration),
-  settings: Context.get(context, WorkspaceSettings),
-  admins: Context.get(context, DeploymentAdmins),
-  jobs: Context.get(context, BackgroundJobs),
-  webhooks: Context.get(context, Webhooks),
-})
+export type Services = { readonly [Name in keyof Tags]: Context.Tag.Service<Tags[Name]> }
+
+type Provided = Context.Tag.Identifier<Tags[keyof Tags]>
+
+export const servicesIn = (context: Context.Context<Provided>): Services =>
+  Effect.runSync(Effect.provide(Effect.all(tags), context))
 
 interface Built {
   readonly services: Services

@@ -2,8 +2,8 @@
  * The rules of what administrators ask for. Shared by every implementation.
  */
 import { Either } from 'effect'
-import { type Checked, idIn, nullableIn, refuseField, textIn, readFields } from './inputRules.js'
-import { boundedIn, roleIn, secondsIn } from './inviteRules.js'
+import { boundedIn, type Checked, idIn, nullableIn, refuseField, textIn, readFields } from './inputRules.js'
+import { roleIn, secondsIn } from './inviteRules.js'
 import { checkWorkspace } from './workspaceRules.js'
 
 /** As every engine's `lower` does it. */

@@ -4,17 +4,21 @@
  */
 import { Either } from 'effect'
 import {
+  boundedIn,
   type Checked,
+  checking,
   fieldsOf,
   idIn,
   integerIn,
+  mended,
   nullableIn,
   oneOfIn,
   optionalIn,
   refuseField,
+  timeIn,
 } from './inputRules.js'
 import { jsonFault } from './opRules.js'
-import { checking, webhookIdIn } from './webhookRules.js'
+import { webhookIdIn } from './webhookRules.js'
 import { type Delivery, type DeliveryStatus, deliveryStatuses } from './Webhooks.js'
 
 const most = { errorMessage: 10_000, json: 1_048_576, listed: 1_000 } as const
@@ -62,10 +66,6 @@ const ended: ReadonlySet<DeliveryStatus> = new Set(['success', 'failed', 'cancel
 
 export const hasEnded = ({ status }: Pick<Delivery, 'status'>): boolean => ended.has(status)
 
-/** Epoch milliseconds; a fraction, as of a random delay, is dropped. */
-const timeIn = (field: string, value: unknown): Checked<number> =>
-  integerIn(field, typeof value === 'number' ? Math.floor(value) : value)
-
 const jsonIn = (field: string, value: unknown): Checked<string> => {
   const fault = jsonFault(value, 1, { left: most.json })
   const json = fault === undefined ? JSON.stringify(value) : undefined
@@ -82,7 +82,7 @@ const responseIn = (value: unknown): Checked<string> =>
 /** The same, and without what not every engine keeps. */
 const errorMessageIn = (value: unknown): Checked<string> =>
   typeof value === 'string'
-    ? Either.right(value.slice(0, most.errorMessage).toWellFormed().replaceAll('\0', '\ufffd'))
+    ? Either.right(mended(value.slice(0, most.errorMessage)))
     : refuseField('errorMessage', 'is text')
 
 const durationIn = (value: unknown): Checked<number> =>
@@ -112,9 +112,8 @@ const outcomesIn = (said: Readonly<Record<string, unknown>>) => {
   })
 }
 
-export const checkDelivery = checking((draft) => {
-  const said = fieldsOf(draft)
-  return Either.all({
+export const checkDelivery = checking((said) =>
+  Either.all({
     webhookId: webhookIdIn(said.webhookId),
     eventId: idIn('eventId', said.eventId),
     eventType: idIn('eventType', said.eventType),
@@ -122,8 +121,8 @@ export const checkDelivery = checking((draft) => {
     status: optionalIn(said.status, statusIn),
     outcomes: outcomesIn(said),
     createdAt: nullableIn(said.createdAt, (time) => timeIn('createdAt', time)),
-  })
-})
+  }),
+)
 
 export type CheckedDelivery = Either.Either.Right<ReturnType<typeof checkDelivery>>
 
@@ -152,8 +151,7 @@ export const newDelivery = (id: string, checked: CheckedDelivery, now: number): 
   }
 }
 
-export const checkDeliveryPatch = checking((request) => {
-  const { deliveryId, patch } = fieldsOf(request)
+export const checkDeliveryPatch = checking(({ deliveryId, patch }) => {
   if (typeof patch !== 'object' || patch === null) return refuseField('patch', 'is an object')
   const said = fieldsOf(patch)
   return Either.all({
@@ -183,30 +181,22 @@ export const patchedDelivery = (
   return { ...next, ...claimOf(status, next, now) }
 }
 
-const limitIn = (value: unknown): Checked<number> =>
-  typeof value === 'number' && !Number.isNaN(value)
-    ? Either.right(Math.floor(Math.min(Math.max(value, 1), most.listed)))
-    : refuseField('limit', 'is a number')
+const limitIn = (value: unknown) => boundedIn('limit', value, most.listed)
 
-export const checkDeliveryQuery = checking((request) => {
-  const { webhookId, since } = fieldsOf(request)
-  return Either.all({ webhookId: webhookIdIn(webhookId), since: timeIn('since', since) })
-})
+export const checkDeliveryQuery = checking(({ webhookId, since }) =>
+  Either.all({ webhookId: webhookIdIn(webhookId), since: timeIn('since', since) }),
+)
 
-export const checkEndedQuery = checking((request) => {
-  const { webhookId, limit } = fieldsOf(request)
-  return Either.all({ webhookId: webhookIdIn(webhookId), limit: limitIn(limit) })
-})
+export const checkEndedQuery = checking(({ webhookId, limit }) =>
+  Either.all({ webhookId: webhookIdIn(webhookId), limit: limitIn(limit) }),
+)
 
-export const checkClaim = checking((request) => {
-  const { workerId, limit } = fieldsOf(request)
-  return Either.all({ workerId: idIn('workerId', workerId), limit: limitIn(limit) })
-})
+export const checkClaim = checking(({ workerId, limit }) =>
+  Either.all({ workerId: idIn('workerId', workerId), limit: limitIn(limit) }),
+)
 
 export const checkStale = checking((request) =>
-  Either.map(timeIn('olderThanMs', fieldsOf(request).olderThanMs), (olderThanMs) => ({ olderThanMs })),
+  Either.all({ olderThanMs: timeIn('olderThanMs', request.olderThanMs) }),
 )
 
-export const checkPurge = checking((request) =>
-  Either.map(timeIn('before', fieldsOf(request).before), (before) => ({ before })),
-)
+export const checkPurge = checking((request) => Either.all({ before: timeIn('before', request.before) }))

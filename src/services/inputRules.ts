@@ -23,17 +23,24 @@ export const readFields = (request: unknown): Readonly<Record<string, unknown>> 
   }
 }
 
+/** A check of a request's fields, which never throws: what cannot be read is refused, like anything else that is no request. */
+export const checking =
+  <A>(check: (fields: Readonly<Record<string, unknown>>) => Checked<A>) =>
+  (request: unknown): Checked<A> => {
+    try {
+      return check(fieldsOf(request))
+    } catch {
+      return refuseField('request', 'cannot be read')
+    }
+  }
+
 /** An id: 1..256 characters, without a NUL. */
 export const idIn = (field: string, value: unknown): Checked<string> =>
   isStorableId(value) ? Either.right(value) : refuseField(field, 'has 1 to 256 characters')
 
 /** Text of at most `most` characters, and at least one unless it may be empty. No engine keeps half a character or a NUL alike. */
 export const textIn = (field: string, value: unknown, most: number, least: 0 | 1 = 1): Checked<string> =>
-  typeof value === 'string' &&
-  value.length >= least &&
-  value.length <= most &&
-  value.isWellFormed() &&
-  !value.includes('\0')
+  isStorableId(value, most) || (least === 0 && value === '')
     ? Either.right(value)
     : refuseField(field, `has ${least} to ${most.toLocaleString('en')} characters, and no NUL`)
 
@@ -41,8 +48,7 @@ export const textIn = (field: string, value: unknown, most: number, least: 0 | 1
  * Text whose halves of characters and NULs are replaced by U+FFFD, which every engine keeps. For what comes in pieces from elsewhere:
  * to refuse it would lose the rest.
  */
-export const mendedText = (value: unknown): unknown =>
-  typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\ufffd') : value
+export const mended = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd')
 
 /** A whole number within bounds. */
 export const integerIn = (
@@ -54,6 +60,16 @@ export const integerIn = (
   Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
     ? Either.right(value as number)
     : refuseField(field, `is a whole number from ${least} to ${most}`)
+
+/** Epoch milliseconds, or a span of them; a fraction, as of a random delay, is dropped. */
+export const timeIn = (field: string, value: unknown): Checked<number> =>
+  integerIn(field, typeof value === 'number' ? Math.floor(value) : value)
+
+/** A number is brought within its bounds, 1 and `most`. */
+export const boundedIn = (field: string, value: unknown, most: number): Checked<number> =>
+  typeof value === 'number' && !Number.isNaN(value)
+    ? Either.right(Math.floor(Math.min(Math.max(value, 1), most)))
+    : refuseField(field, 'is a number')
 
 export const oneOfIn = <A extends string>(
   field: string,

@@ -2,7 +2,16 @@
  * The rules of invites, and of what is asked of them. Shared by every implementation.
  */
 import { Either } from 'effect'
-import { type Checked, idIn, nullableIn, oneOfIn, refuseField, textIn, readFields } from './inputRules.js'
+import {
+  boundedIn,
+  type Checked,
+  idIn,
+  nullableIn,
+  oneOfIn,
+  refuseField,
+  textIn,
+  readFields,
+} from './inputRules.js'
 import { InviteRefused, InviteStatus } from './Invites.js'
 import { checkIdentity } from './workspaceRules.js'
 import { Role, WorkspaceForbidden, WorkspaceNotFound } from './WorkspaceStore.js'
@@ -85,12 +94,6 @@ export const secondsIn = (field: string, value: unknown): Checked<number> => {
     ? Either.right(seconds)
     : refuseField(field, 'is a time in seconds')
 }
-
-/** A number is brought within its bounds. */
-export const boundedIn = (field: string, value: unknown, most: number): Checked<number> =>
-  typeof value === 'number' && !Number.isNaN(value)
-    ? Either.right(Math.floor(Math.min(Math.max(value, 1), most)))
-    : refuseField(field, 'is a number')
 
 export const roleIn = (value: unknown): Checked<Role> => oneOfIn('role', value, Role.literals)
 

@@ -12,6 +12,7 @@ import {
 } from './BackgroundJobs.js'
 import {
   type Checked,
+  checking,
   fieldsOf,
   idIn,
   integerIn,
@@ -19,8 +20,9 @@ import {
   oneOfIn,
   optionalIn,
   refuseField,
-  mendedText,
+  mended,
   textIn,
+  timeIn,
 } from './inputRules.js'
 import type { InvalidInput } from './InvalidInput.js'
 import { jsonIn } from './jsonRules.js'
@@ -55,26 +57,15 @@ export const limitsOf = (given: unknown): JobLimits => {
   }
 }
 
-/** Epoch milliseconds, without their fraction. */
-const timeIn = (field: string, value: unknown): Checked<number> =>
-  integerIn(field, typeof value === 'number' ? Math.floor(value) : value)
+/** What comes from elsewhere: see `mended`. */
+const outputIn = (field: string, value: unknown, most: number) =>
+  textIn(field, typeof value === 'string' ? mended(value) : value, most, 0)
 
 const textOf = (field: string, value: unknown) => textIn(field, value, most.text)
 
 /** JSON as text; undefined stays so, and null is null. */
 const documentIn = (field: string, value: unknown): Checked<string | null | undefined> =>
   optionalIn(value, (given) => nullableIn(given, (json) => jsonIn(field, json, most.json)))
-
-/** Checks the fields of a request. Never throws, whatever it is given. */
-const checkOf =
-  <A>(check: (fields: Readonly<Record<string, unknown>>) => Checked<A>) =>
-  (request: unknown): Checked<A> => {
-    try {
-      return check(fieldsOf(request))
-    } catch {
-      return refuseField('request', 'cannot be read')
-    }
-  }
 
 /** What a job is made of. Documents are JSON as text. */
 export interface CheckedCreate {
@@ -90,7 +81,7 @@ export interface CheckedCreate {
   readonly limits: JobLimits
 }
 
-export const checkCreate = checkOf((request) =>
+export const checkCreate = checking((request) =>
   Either.gen(function* () {
     const userId = yield* idIn('userId', request.userId)
     if (userId === anybody) return yield* refuseField('userId', 'is not *, which stands for anybody')
@@ -109,9 +100,9 @@ export const checkCreate = checkOf((request) =>
   }),
 )
 
-export const checkJobKey = checkOf(({ id }) => Either.map(idIn('id', id), (checked) => ({ id: checked })))
+export const checkJobKey = checking(({ id }) => Either.map(idIn('id', id), (checked) => ({ id: checked })))
 
-export const checkUserJob = checkOf((request) =>
+export const checkUserJob = checking((request) =>
   Either.all({ id: idIn('id', request.id), userId: idIn('userId', request.userId) }),
 )
 
@@ -138,14 +129,13 @@ export interface CheckedUpdate extends Owned {
 }
 
 /** Written out, since it is called for each chunk of each answer. */
-export const checkUpdate = checkOf((request): Checked<CheckedUpdate> => {
+export const checkUpdate = checking((request): Checked<CheckedUpdate> => {
   const owned = ownedIn(request)
   if (Either.isLeft(owned)) return Either.left(owned.left)
-  const chunk = textIn(
+  const chunk = outputIn(
     'contentChunk',
-    request.contentChunk === undefined ? '' : mendedText(request.contentChunk),
+    request.contentChunk === undefined ? '' : request.contentChunk,
     most.chunk,
-    0,
   )
   if (Either.isLeft(chunk)) return Either.left(chunk.left)
   const count = optionalIn(request.chunksReceived, (given) => integerIn('chunksReceived', given))
@@ -166,9 +156,9 @@ export interface CheckedComplete extends Owned {
   readonly content: string
 }
 
-export const checkComplete = checkOf((request) =>
+export const checkComplete = checking((request) =>
   Either.gen(function* () {
-    const content = yield* textIn('content', mendedText(request.content), most.content, 0)
+    const content = yield* outputIn('content', request.content, most.content)
     return { ...(yield* ownedIn(request)), content } satisfies CheckedComplete
   }),
 )
@@ -177,9 +167,9 @@ export interface CheckedFail extends Owned {
   readonly error: string
 }
 
-export const checkFail = checkOf((request) =>
+export const checkFail = checking((request) =>
   Either.gen(function* () {
-    const error = yield* textIn('error', mendedText(request.error), most.error, 0)
+    const error = yield* outputIn('error', request.error, most.error)
     return { ...(yield* ownedIn(request)), error } satisfies CheckedFail
   }),
 )
@@ -197,16 +187,16 @@ const leaseIn = (request: Readonly<Record<string, unknown>>): Checked<CheckedLea
     leaseExpiresAt: timeIn('leaseExpiresAt', request.leaseExpiresAt),
   })
 
-export const checkNextLease = checkOf(leaseIn)
+export const checkNextLease = checking(leaseIn)
 
-export const checkLease = checkOf((request) =>
+export const checkLease = checking((request) =>
   Either.gen(function* () {
     const lease = yield* leaseIn(request)
     return { id: yield* idIn('id', request.id), ...lease }
   }),
 )
 
-export const checkExecution = checkOf((request) =>
+export const checkExecution = checking((request) =>
   Either.gen(function* () {
     const execution = yield* documentIn('execution', request.execution)
     if (execution === undefined) return yield* refuseField('execution', 'is missing')
@@ -214,7 +204,7 @@ export const checkExecution = checkOf((request) =>
   }),
 )
 
-export const checkCleanUp = checkOf((request) => Either.right(limitsOf(request.limits)))
+export const checkCleanUp = checking((request) => Either.right(limitsOf(request.limits)))
 
 /** What of a job decides whether it may change. */
 export interface JobState {

@@ -3,13 +3,8 @@
  */
 import { Either } from 'effect'
 import { type Checked, refuseField } from './inputRules.js'
+import { isPlainObject } from './opRules.js'
 import { limits } from './SyncDomain.js'
-
-const isPlain = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  // Objects of another realm count as plain too.
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
 
 /** Whether JSON carries a value faithfully. `budget` counts values, so that one that refers to an object again and again ends. */
 const isJson = (value: unknown, depth: number, budget: { left: number }): boolean => {
@@ -26,7 +21,7 @@ const isJson = (value: unknown, depth: number, budget: { left: number }): boolea
     }
     return true
   }
-  return isPlain(value) && Object.entries(value).every(([, member]) => isJson(member, depth + 1, budget))
+  return isPlainObject(value) && Object.values(value).every((member) => isJson(member, depth + 1, budget))
 }
 
 /** As text of at most `most` characters: null, booleans, finite numbers, strings, and plain lists and objects of them. Undefined members are left out. */

@@ -47,7 +47,7 @@ export const isCount = (value: unknown): value is number =>
 const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null
 
 /** Objects of another realm count as plain too, hence not a comparison with this realm's `Object.prototype`. */
-const isPlainObject = (value: unknown): value is JsonObject => {
+export const isPlainObject = (value: unknown): value is JsonObject => {
   if (!isObject(value) || Array.isArray(value)) return false
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null

@@ -5,6 +5,7 @@
 import { Either } from 'effect'
 import {
   type Checked,
+  checking,
   fieldsOf,
   idIn,
   integerIn,
@@ -23,17 +24,6 @@ import {
 } from './Webhooks.js'
 
 const most = { url: 4_096, label: 1_000, names: 200, secret: 4_096 } as const
-
-/** What throws when it is looked at is refused, like anything else that is no request. */
-export const checking =
-  <A>(check: (request: unknown) => Checked<A>) =>
-  (request: unknown): Checked<A> => {
-    try {
-      return check(request)
-    } catch {
-      return refuseField('request', 'cannot be read')
-    }
-  }
 
 const isWebUrl = (text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 
@@ -71,8 +61,7 @@ export const webhookIdIn = (value: unknown) => idIn('webhookId', value)
 export const hookIn = (value: unknown) => idIn('hook', value)
 
 export const checkWebhook = checking((draft) => {
-  const { scope, userId, workspaceId, url, label, events, customHooks, signingSecretEnc, enabled } =
-    fieldsOf(draft)
+  const { scope, userId, workspaceId, url, label, events, customHooks, signingSecretEnc, enabled } = draft
   return Either.flatMap(scopeIn(scope), (scope) => {
     // Operators may have theirs without either.
     const ownerIn: (field: string, value: unknown) => Checked<string | null> =
@@ -99,7 +88,7 @@ const saidOwnerIn = (field: string, value: unknown): Checked<string | null | und
 
 /** What a patch asks to change, and what it says of that which does not. */
 export const checkWebhookPatch = checking((request) => {
-  const { webhookId, patch } = fieldsOf(request)
+  const { webhookId, patch } = request
   if (typeof patch !== 'object' || patch === null) return refuseField('patch', 'is an object')
   const said = fieldsOf(patch)
   const changes = {
@@ -140,13 +129,12 @@ export const agreeing = (stored: Fixed, { fixed }: CheckedWebhookPatch): Checked
   return Either.void
 }
 
-export const checkOwner = checking((request): Checked<WebhookOwnerKey> => {
-  const { userId, workspaceId } = fieldsOf(request)
-  return Either.all({ userId: idIn('userId', userId), workspaceId: idIn('workspaceId', workspaceId) })
-})
+export const checkOwner = checking(({ userId, workspaceId }): Checked<WebhookOwnerKey> =>
+  Either.all({ userId: idIn('userId', userId), workspaceId: idIn('workspaceId', workspaceId) }),
+)
 
 export const checkEventQuery = checking((request) => {
-  const { eventType, scope, workspaceId } = fieldsOf(request)
+  const { eventType, scope, workspaceId } = request
   return Either.all({
     eventType: idIn('eventType', eventType),
     scope: scopeIn(scope),
@@ -157,7 +145,7 @@ export const checkEventQuery = checking((request) => {
 export type CheckedEventQuery = Either.Either.Right<ReturnType<typeof checkEventQuery>>
 
 export const checkHealth = checking((request) => {
-  const { webhookId, health } = fieldsOf(request)
+  const { webhookId, health } = request
   return Either.all({ webhookId: webhookIdIn(webhookId), health: healthIn(health) })
 })
 

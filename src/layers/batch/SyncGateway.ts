@@ -6,7 +6,7 @@ import { gatewayOf } from '../../services/gatewayOf.js'
 import { IdGenerator } from '../../services/IdGenerator.js'
 import type { StorageError } from '../../services/StorageError.js'
 import { SyncGateway } from '../../services/SyncGateway.js'
-import { limitedWarning } from '../logLimit.js'
+import { makeLeapWarning } from '../leapWarning.js'
 import { makeNews } from '../news.js'
 import { Batches } from '../sql/Batches.js'
 import { damage, DamagedPayload } from '../sql/payload.js'
@@ -33,9 +33,7 @@ export const layer: Layer.Layer<SyncGateway, never, Batches | IdGenerator> = Lay
     const batches = yield* Batches
     const ids = yield* IdGenerator
     const news = yield* makeNews
-    const warnOfLeap = yield* limitedWarning(
-      (count) => `in the last minute ${count} more workspaces leapt over a device that was ahead`,
-    )
+    const warnOfLeap = yield* makeLeapWarning
     const announcing = Effect.forkScoped(
       Effect.repeat(Effect.sync(news.announceAll), Schedule.spaced(pollInterval)),
     )

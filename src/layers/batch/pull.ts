@@ -6,7 +6,7 @@ import { isFromBeforeRestore, leapOver, shownClock } from '../../services/epochs
 import { checkPull, fitsPage } from '../../services/requests.js'
 import { type SyncChange, type SyncedTable } from '../../services/SyncDomain.js'
 import type { GatewayError, PullPage, PullRequest } from '../../services/SyncGateway.js'
-import type { LimitedWarning } from '../logLimit.js'
+import type { LeapWarning } from '../leapWarning.js'
 import type { News } from '../news.js'
 import { type Batch, type Row, statement } from '../sql/batch.js'
 import type { Batches } from '../sql/Batches.js'
@@ -104,7 +104,7 @@ const leap = ({ workspaceId, cursor }: CheckedPull, from: Position, now: number)
 }
 
 export const pull =
-  ({ read, write }: Batches['Type'], news: News, warn: LimitedWarning) =>
+  ({ read, write }: Batches['Type'], news: News, warn: LeapWarning) =>
   (request: PullRequest): Effect.Effect<PullPage, GatewayError> =>
     Effect.gen(function* () {
       const checked = yield* checkPull(request)
@@ -116,9 +116,7 @@ export const pull =
       if (isFromBeforeRestore(cursor, place, now)) {
         yield* write('pull', leap(checked, position, now))
         news.announce(workspaceId)
-        yield* warn(
-          `a device is ahead of workspace ${workspaceId}, which leaps over it; was a backup restored?`,
-        )
+        yield* warn(workspaceId)
       }
       return page
     })

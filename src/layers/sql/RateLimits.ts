@@ -65,16 +65,14 @@ const make = Effect.gen(function* () {
     const known = knownWindow(key, now, windowMs)
     if (known !== undefined) return known
     const window: Window = {
-      ...{
-        endsAt: now + windowMs,
-        held: 0,
-        lot: 0,
-        taken: undefined,
-        given: 0,
-        owed: 0,
-        taking: undefined,
-        isLate: false,
-      },
+      endsAt: now + windowMs,
+      held: 0,
+      lot: 0,
+      taken: undefined,
+      given: 0,
+      owed: 0,
+      taking: undefined,
+      isLate: false,
     }
     windows.delete(key)
     windows.set(key, window)

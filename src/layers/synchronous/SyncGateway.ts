@@ -6,7 +6,7 @@ import { gatewayOf } from '../../services/gatewayOf.js'
 import { IdGenerator } from '../../services/IdGenerator.js'
 import { SyncGateway } from '../../services/SyncGateway.js'
 import { Database } from './Database.js'
-import { limitedWarning } from '../logLimit.js'
+import { makeLeapWarning } from '../leapWarning.js'
 import { makeNews, type News } from '../news.js'
 import { Batches } from '../sql/Batches.js'
 import { gcChangeLog, gcTombstones, updateCursor } from '../sql/retention.js'
@@ -44,9 +44,7 @@ export const layer: Layer.Layer<SyncGateway, never, Database | Batches | IdGener
     const batches = yield* Batches
     const ids = yield* IdGenerator
     const news = yield* makeNews
-    const warnOfLeap = yield* limitedWarning(
-      (count) => `in the last minute ${count} more workspaces leapt over a device that was ahead`,
-    )
+    const warnOfLeap = yield* makeLeapWarning
     // Shared by all followers, and there only while there are any.
     const watch = yield* RcRef.make({ acquire: watchOthers(database, news) })
     return gatewayOf(

@@ -15,7 +15,7 @@ import { leap } from './leap.js'
 import { pullSql } from '../sql/pullSql.js'
 import type { LogEntryTuple } from '../sql/logEntry.js'
 import { parsePayload } from '../sql/payload.js'
-import type { LimitedWarning } from '../logLimit.js'
+import type { LeapWarning } from '../leapWarning.js'
 import type { News } from '../news.js'
 import { type Position, positionOf } from './position.js'
 import { epochSeconds } from '../time.js'
@@ -74,7 +74,7 @@ const leapFor = (database: Database['Type'], news: News, { workspaceId, cursor }
   )
 
 export const pull =
-  (database: Database['Type'], news: News, warn: LimitedWarning) =>
+  (database: Database['Type'], news: News, warn: LeapWarning) =>
   (request: PullRequest): Effect.Effect<PullPage, GatewayError> =>
     Effect.gen(function* () {
       const checked = yield* checkPull(request)
@@ -88,9 +88,7 @@ export const pull =
         const now = yield* epochSeconds
         if (isFromBeforeRestore(cursor, seen, now)) {
           yield* leapFor(database, news, checked, now)
-          yield* warn(
-            `a device is ahead of workspace ${workspaceId}, which leaps over it; was a backup restored?`,
-          )
+          yield* warn(workspaceId)
         }
       }
       return { changes: [], nextCursor: Math.max(cursor, seen.version), hasMore: false }
