@@ -77,7 +77,12 @@ type Some<A> = { readonly [Field in keyof A]?: A[Field] | undefined }
 /** What a host must say of a new delivery. The rest is null; the status `pending` and the time now. */
 type RequiredOfDelivery = 'webhook_id' | 'event_id' | 'event_type' | 'attempt'
 
-/** Registrations and deliveries. Lists are newest first. Rejects with 400 for wrong input, which changes nothing. */
+/**
+ * Registrations and deliveries. Lists are newest first. Rejects with 400 for wrong input, which changes nothing.
+ *
+ * A user's registration counts while the user is a member of its workspace, and that is live: else it is found by no event and no
+ * hook, and what waits for it is cancelled.
+ */
 export interface WebhookStore {
   /** Under which the host knows the provider. */
   readonly id: string

@@ -3,6 +3,10 @@
  *
  * These calls are trusted: a host decides first who may use them. Where a call names an owner, it shows and changes that owner's
  * registrations alone. Workers of several processes share the deliveries: each is claimed by one of them at a time.
+ *
+ * A `user` registration counts while its owner is a member of its workspace, in whatever role, and that is live. One that does not
+ * count is found by no event and no hook, and what waits for it is cancelled when it is due; its owner may still look at it and remove
+ * it. Of a workspace that another provider keeps, no members are known, and all registrations count. So do all of the scope `admin`.
  */
 import { Context, type Effect, Schema } from 'effect'
 import type { InvalidInput } from './InvalidInput.js'
@@ -163,7 +167,7 @@ export class Webhooks extends Context.Tag('or3-provider-sqlite/Webhooks')<
     /** All of the scope `admin`. */
     readonly listAdminWebhooks: Call<ReadonlyArray<Webhook>>
     /**
-     * Those to tell of an event: enabled ones that name it. Of the scope `user` those of exactly this workspace, and none without
+     * Those to tell of an event: enabled ones that count and name it. Of the scope `user` those of exactly this workspace, and none without
      * one; of the scope `admin` those of all workspaces and those of exactly this one.
      */
     readonly listWebhooksByEvent: (request: {
@@ -171,9 +175,9 @@ export class Webhooks extends Context.Tag('or3-provider-sqlite/Webhooks')<
       readonly scope: WebhookScope
       readonly workspaceId?: string | null | undefined
     }) => Call<ReadonlyArray<Webhook>>
-    /** Enabled ones of any scope that name the hook. */
+    /** Enabled ones of any scope that count and name the hook. */
     readonly listWebhooksByCustomHook: (hook: string) => Call<ReadonlyArray<Webhook>>
-    /** The custom hooks that enabled registrations name, each once, sorted as JavaScript compares strings. */
+    /** The custom hooks that enabled registrations that count name, each once, sorted as JavaScript compares strings. */
     readonly listActiveCustomHookNames: Call<ReadonlyArray<string>>
     /** What became of the last deliveries. An unknown registration is no error. */
     readonly updateWebhookHealth: (request: {
@@ -205,7 +209,7 @@ export class Webhooks extends Context.Tag('or3-provider-sqlite/Webhooks')<
     }) => Call<ReadonlyArray<Delivery>>
     /**
      * Gives a worker pending deliveries that are due, longest due first, and to nobody else until they are pending again. Those of a
-     * disabled registration too. `limit` is brought within 1..1,000.
+     * disabled registration too, and of one that does not count none: these are cancelled, the 500 that are due longest at each claim. `limit` is brought within 1..1,000.
      */
     readonly claimDeliveries: (request: {
       readonly workerId: string

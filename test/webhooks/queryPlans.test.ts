@@ -36,14 +36,22 @@ const planOf = (database: Sqlite.Database, bind: Bound, params: Parameters<Bound
   return database
     .prepare<Array<unknown>, { readonly detail: string }>(`EXPLAIN QUERY PLAN ${sql}`)
     .all(...values)
-    .map(({ detail }) => detail.replace('COVERING ', ''))
+    .map(({ detail }) => detail.replace('COVERING ', '').replace(/ SUBQUERY \d+/, ' SUBQUERY'))
 }
 
 const owner = { userId: 'u1', workspaceId: 'w1' }
 const byEvent = { eventType: 'e', scope: 'admin', workspaceId: 'w1', orWorkspaceId: '' }
 const byKey = 'SEARCH w USING INDEX sqlite_autoindex_webhooks_1 (id=?)'
 const ofDelivery = 'SEARCH hook_deliveries USING INDEX sqlite_autoindex_hook_deliveries_1 (id=?)'
-const list = 'LIST SUBQUERY 1'
+const list = 'LIST SUBQUERY'
+
+/** Whether a registration counts. */
+const counts = [
+  'CORRELATED SCALAR SUBQUERY',
+  'SEARCH o USING INDEX sqlite_autoindex_workspaces_1 (id=?)',
+  'CORRELATED SCALAR SUBQUERY',
+  'SEARCH m USING INDEX sqlite_autoindex_workspace_members_1 (workspace_id=? AND user_id=?)',
+]
 
 /** What each does, besides the list of ids that it makes, step by step. */
 const plans: ReadonlyArray<readonly [string, Bound, Parameters<Bound>[0], ReadonlyArray<string>]> = [
@@ -51,19 +59,26 @@ const plans: ReadonlyArray<readonly [string, Bound, Parameters<Bound>[0], Readon
     'a claim',
     webhooksSql.claim,
     { workerId: 'me', now: 1e9, limit: 10 },
-    [ofDelivery, list, 'SEARCH hook_deliveries USING INDEX hook_deliveries_pending (due_at<?)'],
+    [
+      ...[ofDelivery, list, 'SEARCH d USING INDEX hook_deliveries_pending (due_at<?)'],
+      ...['SEARCH w EXISTS USING INDEX sqlite_autoindex_webhooks_1 (id=?)', ...counts],
+    ],
   ],
   [
     'the look-up of an event',
     webhooksSql.byEvent,
     byEvent,
-    ['SEARCH e USING INDEX webhook_events_by_event (event=? AND scope=? AND workspace_id=?)', byKey],
+    [
+      'SEARCH e USING INDEX webhook_events_by_event (event=? AND scope=? AND workspace_id=?)',
+      byKey,
+      ...counts,
+    ],
   ],
   [
     'the look-up of a hook',
     webhooksSql.byHook,
     { hook: 'k1' },
-    ['SEARCH h USING INDEX webhook_hooks_by_hook (hook=?)', byKey],
+    ['SEARCH h USING INDEX webhook_hooks_by_hook (hook=?)', byKey, ...counts],
   ],
   [
     'those of a user',

@@ -33,6 +33,7 @@ import {
   webhookIdIn,
 } from '../../services/webhookRules.js'
 import { type Webhook, WebhookNotFound, type WebhookOwnerKey, Webhooks } from '../../services/Webhooks.js'
+import { StoreState } from './StoreState.js'
 
 /** At this time, in epoch milliseconds, as one step. */
 const atNow = <A, E>(step: (now: number) => Either.Either<A, E>) =>
@@ -40,6 +41,7 @@ const atNow = <A, E>(step: (now: number) => Either.Either<A, E>) =>
 
 const make = Effect.gen(function* () {
   const { next: nextId } = yield* IdGenerator
+  const { workspaces } = yield* StoreState
   const webhooks = new Map<string, Webhook>()
   const deliveries = new Map<string, StoredDelivery>()
 
@@ -47,6 +49,13 @@ const make = Effect.gen(function* () {
   const copyOf = (webhook: Webhook): Webhook => structuredClone(webhook)
   const webhooksThat = (holds: (webhook: Webhook) => boolean) =>
     [...webhooks.values()].filter(holds).sort(newestFirst).map(copyOf)
+  /** A user's while its owner is a member of its live workspace. Of one that another provider keeps, nothing is known. */
+  const counts = ({ scope, userId, workspaceId }: Webhook) => {
+    const workspace = scope === 'user' ? workspaces.get(workspaceId!) : undefined
+    return workspace === undefined || (workspace.removedAt === null && workspace.members.has(userId!))
+  }
+  const active = (holds: (webhook: Webhook) => boolean) =>
+    webhooksThat((webhook) => webhook.enabled && holds(webhook) && counts(webhook))
   const known = (webhookId: string) =>
     Either.fromNullable(webhooks.get(webhookId), () => new WebhookNotFound({}))
   const ownedBy =
@@ -130,9 +139,8 @@ const make = Effect.gen(function* () {
     listWebhooksByEvent: (request) =>
       Effect.suspend(() =>
         Either.map(checkEventQuery(request), ({ eventType, scope, workspaceId }) =>
-          webhooksThat(
+          active(
             (webhook) =>
-              webhook.enabled &&
               webhook.scope === scope &&
               webhook.events.includes(eventType) &&
               // Only one of the operators' has no workspace; it is for all of them.
@@ -143,13 +151,11 @@ const make = Effect.gen(function* () {
 
     listWebhooksByCustomHook: (request) =>
       Effect.suspend(() =>
-        Either.map(hookIn(request), (hook) =>
-          webhooksThat(({ enabled, customHooks }) => enabled && customHooks.includes(hook)),
-        ),
+        Either.map(hookIn(request), (hook) => active(({ customHooks }) => customHooks.includes(hook))),
       ),
 
     listActiveCustomHookNames: Effect.sync(() =>
-      [...new Set(webhooksThat(({ enabled }) => enabled).flatMap(({ customHooks }) => customHooks))].sort(),
+      [...new Set(active(() => true).flatMap(({ customHooks }) => customHooks))].sort(),
     ),
 
     updateWebhookHealth: (request) =>
@@ -215,9 +221,9 @@ const make = Effect.gen(function* () {
     claimDeliveries: (request) =>
       atNow((now) =>
         Either.map(checkClaim(request), ({ workerId, limit }) => {
-          const claimed = deliveriesThat(
-            (delivery) => delivery.status === 'pending' && dueAt(delivery) <= now,
-          )
+          const isDue = (delivery: StoredDelivery) => delivery.status === 'pending' && dueAt(delivery) <= now
+          settle('cancelled', (delivery) => isDue(delivery) && !counts(webhooks.get(delivery.webhookId)!))
+          const claimed = deliveriesThat(isDue)
             .sort(longestDueFirst)
             .slice(0, limit)
             .map((delivery) => ({
@@ -262,5 +268,5 @@ const make = Effect.gen(function* () {
   } satisfies Webhooks['Type'])
 })
 
-/** Registrations and deliveries that are gone with the layer's scope. */
-export const layer: Layer.Layer<Webhooks, never, IdGenerator> = Layer.effect(Webhooks, make)
+/** On the users and workspaces of the in-memory store. Registrations and deliveries are gone with the layer's scope. */
+export const layer: Layer.Layer<Webhooks, never, StoreState | IdGenerator> = Layer.effect(Webhooks, make)

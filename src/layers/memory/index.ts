@@ -12,6 +12,7 @@ import type { Invites } from '../../services/Invites.js'
 import type { Memberships } from '../../services/Memberships.js'
 import type { SyncGateway } from '../../services/SyncGateway.js'
 import type { UploadIntents } from '../../services/UploadIntents.js'
+import type { Webhooks } from '../../services/Webhooks.js'
 import type { WorkspaceSettings } from '../../services/WorkspaceSettings.js'
 import type { WorkspaceStore } from '../../services/WorkspaceStore.js'
 import * as Report from './DatabaseReport.js'
@@ -25,6 +26,7 @@ import * as Members from './Memberships.js'
 import * as StoreState from './StoreState.js'
 import * as Gateway from './SyncGateway.js'
 import * as Intents from './UploadIntents.js'
+import * as Hooks from './Webhooks.js'
 import * as Settings from './WorkspaceSettings.js'
 import * as Store from './WorkspaceStore.js'
 
@@ -46,8 +48,15 @@ export { layer as maintenance } from './Maintenance.js'
 /** Rate limits that count in this process alone. */
 export { layer as rateLimits } from './RateLimits.js'
 
-/** Webhooks and their deliveries. They know no users and no workspaces: whatever id they are given is one. */
-export { layer as webhooks } from './Webhooks.js'
+/**
+ * Webhooks and their deliveries. Built together with `workspaces`, they know the users and workspaces of these; of any other, whatever
+ * id they are given is one.
+ */
+export const webhooks: Layer.Layer<Webhooks, never, IdGenerator> = Layer.provide(
+  Hooks.layer,
+  // The same layer as below: what is built together shares it.
+  StoreState.layer,
+)
 
 /** The store, and all that is about the same users and workspaces, which share what they remember. */
 export const workspaces: Layer.Layer<

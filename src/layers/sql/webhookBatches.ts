@@ -245,8 +245,8 @@ export const claim = (
   request: { readonly workerId: string; readonly limit: number },
   now: number,
 ): Batch<ReadonlyArray<Delivery>> => ({
-  statements: [webhooksSql.claim({ ...request, now })],
-  read: ([rows]) => Either.right(rows!.map(deliveryIn).sort(longestDueFirst)),
+  statements: [webhooksSql.cancelDue({ now }), webhooksSql.claim({ ...request, now })],
+  read: ([, claimed]) => Either.right(claimed!.map(deliveryIn).sort(longestDueFirst)),
 })
 
 export const resetStaleStep = (cutoff: number) => counted(webhooksSql.resetStale({ cutoff }))

@@ -39,6 +39,19 @@ const agrees = `(:id IS NULL OR webhooks.id = :id) AND (:scope IS NULL OR webhoo
 
 const isAgreed = `EXISTS (SELECT 1 FROM webhooks WHERE webhooks.id = :webhookId AND ${agrees})`
 
+/**
+ * Whether a registration counts: a user's while its owner is a member of its live workspace. Of one that another provider keeps,
+ * nothing is known. Rows of workspaces stay, so none of ours is taken for such.
+ */
+const counts = `(w.scope = 'admin' OR coalesce((
+  SELECT o.deleted = 0 AND EXISTS (
+    SELECT 1 FROM workspace_members AS m INDEXED BY sqlite_autoindex_workspace_members_1
+    WHERE m.workspace_id = w.workspace_id AND m.user_id = w.user_id)
+  FROM workspaces AS o INDEXED BY sqlite_autoindex_workspaces_1 WHERE o.id = w.workspace_id), 1))`
+
+/** Of a delivery `d`. */
+const isOfCounting = `EXISTS (SELECT 1 FROM webhooks AS w INDEXED BY sqlite_autoindex_webhooks_1 WHERE w.id = d.webhook_id AND ${counts})`
+
 const isGone = `NOT EXISTS (SELECT 1 FROM webhooks WHERE id = :webhookId)`
 
 const eventsOf = `
@@ -55,6 +68,11 @@ const hooksOf = `
 const byId = `hook_deliveries INDEXED BY sqlite_autoindex_hook_deliveries_1`
 
 const byWebhook = `FROM hook_deliveries INDEXED BY hook_deliveries_by_webhook WHERE webhook_id = :webhookId`
+
+/** Pending ones that are due, longest due first. */
+const due = (more = '') => `
+  FROM hook_deliveries AS d INDEXED BY hook_deliveries_pending
+  WHERE d.status = 'pending' AND d.due_at <= :now ${more} ORDER BY d.due_at, d.id`
 
 /** The first of the newest, of those that have ended or of those that have not. */
 const newest = (ended: 0 | 1, more: string, limit: string | number) => `
@@ -102,14 +120,16 @@ export const webhooksSql = {
   byEvent: statement(`
     SELECT ${webhook('w')} FROM webhook_events AS e INDEXED BY webhook_events_by_event
     CROSS JOIN webhooks AS w INDEXED BY sqlite_autoindex_webhooks_1 ON w.id = e.webhook_id
-    WHERE e.event = :eventType AND e.scope = :scope AND e.workspace_id IN (:workspaceId, :orWorkspaceId) AND w.enabled = 1`),
+    WHERE e.event = :eventType AND e.scope = :scope AND e.workspace_id IN (:workspaceId, :orWorkspaceId) AND w.enabled = 1
+      AND ${counts}`),
   byHook: statement(`
     SELECT ${webhook('w')} FROM webhook_hooks AS h INDEXED BY webhook_hooks_by_hook
     CROSS JOIN webhooks AS w INDEXED BY sqlite_autoindex_webhooks_1 ON w.id = h.webhook_id
-    WHERE h.hook = :hook AND w.enabled = 1`),
+    WHERE h.hook = :hook AND w.enabled = 1 AND ${counts}`),
   activeHooks: statement(`
     SELECT DISTINCT h.hook FROM webhook_hooks AS h INDEXED BY webhook_hooks_by_hook
-    CROSS JOIN webhooks AS w INDEXED BY sqlite_autoindex_webhooks_1 ON w.id = h.webhook_id WHERE w.enabled = 1`),
+    CROSS JOIN webhooks AS w INDEXED BY sqlite_autoindex_webhooks_1 ON w.id = h.webhook_id
+    WHERE w.enabled = 1 AND ${counts}`),
 
   setHealth: statement(`UPDATE webhooks SET health = :health WHERE id = :webhookId AND health <> :health`),
   disableAll: statement(`
@@ -147,11 +167,13 @@ export const webhooksSql = {
   },
   endedDeliveries: statement(newest(1, '', ':limit')),
 
+  /** What is due first of registrations that do not count, so that no claim has to pass it again and again. */
+  cancelDue: statement(`
+    UPDATE ${byId} SET status = 'cancelled', ended = 1
+    WHERE id IN (SELECT d.id FROM (SELECT d.id, d.webhook_id ${due()} LIMIT ${stepSize}) AS d WHERE NOT ${isOfCounting})`),
   claim: statement(`
     UPDATE ${byId} SET status = 'in_flight', claimed_by = :workerId, claimed_at = :now
-    WHERE id IN (
-      SELECT id FROM hook_deliveries INDEXED BY hook_deliveries_pending
-      WHERE status = 'pending' AND due_at <= :now ORDER BY due_at, id LIMIT :limit)
+    WHERE id IN (SELECT d.id ${due(`AND ${isOfCounting}`)} LIMIT :limit)
     RETURNING ${delivery}`),
 
   /** One step each of what may be long; the last one finds less than it may take. */
