@@ -15,6 +15,7 @@ import rateLimits from './009_rate_limits.js'
 import backgroundJobs from './010_background_jobs.js'
 import webhooks from './011_webhooks.js'
 import adoptFeatures from './012_adopt_features.js'
+import addressesAndSizes from './013_addresses_and_sizes.js'
 
 export const migrations = {
   '001_init': init,
@@ -29,4 +30,5 @@ export const migrations = {
   '010_background_jobs': backgroundJobs,
   '011_webhooks': webhooks,
   '012_adopt_features': adoptFeatures,
+  '013_addresses_and_sizes': addressesAndSizes,
 } as const

@@ -2,9 +2,12 @@
  * Invitations into a workspace, by e-mail.
  *
  * An invite is for one e-mail address and is accepted by whoever brings its token. What is stored of the token is a hash that
- * the caller made; it is a secret as the token is, and stands in no error, log or span. Addresses are trimmed and in lower case,
+ * the caller made; it is a secret as the token is, and stands in no error, log or span. Addresses are trimmed and in lower case (`foldedEmail`),
  * here as in the database. An invite is pending until it is accepted, revoked or expires; only a pending one of a live workspace is
  * worth anything, and it is accepted once, whoever else tries at the same time.
+ *
+ * An invite is worth no more than its maker: those that a member made are revoked when they are removed, or are no owner any more,
+ * unless they administer the deployment. Those that are addressed to a member are revoked when the member is removed.
  */
 import { Context, type Effect, Schema } from 'effect'
 import type { InvalidInput } from './InvalidInput.js'

@@ -83,7 +83,7 @@ export class Memberships extends Context.Tag('or3-provider-sqlite/Memberships')<
       void,
       InvalidWorkspaceInput | WorkspaceNotFound | UserNotFound | AlreadyMember | StorageError
     >
-    /** Changes a member's role. The only owner cannot be given another. */
+    /** Changes a member's role. The only owner cannot be given another; of any other who becomes less, open invites are revoked. */
     readonly setRole: (
       request: MemberKey & { readonly role: Role },
     ) => Effect.Effect<
@@ -92,7 +92,8 @@ export class Memberships extends Context.Tag('or3-provider-sqlite/Memberships')<
     >
     /**
      * Ends a membership, except that of the only owner. Where the workspace was the user's active one, the user is re-homed to
-     * the oldest other live membership, else to none.
+     * the oldest other live membership, else to none. Open invites of the workspace that are addressed to the user or were made by
+     * them are revoked; the latter not if they administer the deployment.
      */
     readonly removeMember: (
       request: MemberKey,

@@ -2,15 +2,13 @@
  * The rules of what administrators ask for. Shared by every implementation.
  */
 import { Either } from 'effect'
+import { foldedEmail } from './emails.js'
 import { boundedIn, type Checked, idIn, nullableIn, refuseField, textIn, readFields } from './inputRules.js'
 import { roleIn, secondsIn } from './inviteRules.js'
 import { checkWorkspace } from './workspaceRules.js'
 
 /** As every engine's `lower` does it. */
 export const asciiLower = (text: string): string => text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase())
-
-/** How addresses compare: as every engine's `lower(trim(…))`, since stored ones are as identity providers gave them. */
-export const foldedEmail = (email: string): string => asciiLower(email.replace(/^ +| +$/g, ''))
 
 /** Whether a part is in a text. */
 export const isIn = (part: string, text: string | null): boolean =>

@@ -2,6 +2,7 @@
  * The rules of invites, and of what is asked of them. Shared by every implementation.
  */
 import { Either } from 'effect'
+import { foldedEmail } from './emails.js'
 import {
   boundedIn,
   type Checked,
@@ -81,7 +82,7 @@ const ranks: ReadonlyArray<Role> = ['viewer', 'editor', 'owner']
 export const higherRole = (a: Role, b: Role): Role => (ranks.indexOf(a) < ranks.indexOf(b) ? b : a)
 
 const emailIn = (value: unknown): Checked<string> => {
-  const email = typeof value === 'string' ? value.trim().toLowerCase() : ''
+  const email = typeof value === 'string' ? foldedEmail(value) : ''
   return email.length >= 3 && email.includes('@')
     ? textIn('email', email, 320)
     : refuseField('email', 'is an e-mail address of 3 to 320 characters')

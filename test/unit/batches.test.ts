@@ -24,7 +24,7 @@ describe('a statement', () => {
 })
 
 describe('the reading', () => {
-  const { read } = memberships.setRole({ userId: 'u', workspaceId: 'w' }, 'viewer')
+  const { read } = memberships.setRole({ userId: 'u', workspaceId: 'w' }, 'viewer', 7)
   it.each([
     ['no workspace', [[], [{ role: 'owner' }], [], []], 'WorkspaceNotFound'],
     ['no member', [[{ id: 'w' }], [], [], []], 'MemberNotFound'],
@@ -135,7 +135,7 @@ describe('on a database that commits whatever comes of it', () => {
     run(workspaces.createWorkspace('u', { name: 'n', description: null }, fresh('w')))
     run(memberships.addMember(member, 'editor', 7))
     run(workspaces.removeWorkspace(owner, 8))
-    for (const batch of [memberships.setRole(member, 'viewer'), memberships.removeMember(member)]) {
+    for (const batch of [memberships.setRole(member, 'viewer', 9), memberships.removeMember(member, 9)]) {
       expect(run<void, unknown>(batch)).toMatchObject({ left: { _tag: 'WorkspaceNotFound' } })
     }
     const role = database.prepare('SELECT role FROM workspace_members WHERE user_id = ?').pluck()
@@ -147,7 +147,7 @@ describe('on a database that commits whatever comes of it', () => {
     twoWorkspaces()
     const membership = { userId: 'u', workspaceId: 'w2' }
     run(workspaces.setActive(membership))
-    expect(run(memberships.removeMember(membership))).toMatchObject({ left: { _tag: 'LastOwner' } })
+    expect(run(memberships.removeMember(membership, 7))).toMatchObject({ left: { _tag: 'LastOwner' } })
     expect(run(workspaces.findDefault('u'))).toMatchObject({ right: { workspaceId: 'w2' } })
   })
 

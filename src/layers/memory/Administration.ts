@@ -18,9 +18,9 @@ import {
   checkWorkspaceKey,
   checkWorkspaceQuery,
   type CheckedAssignment,
-  foldedEmail,
   isIn,
 } from '../../services/administrationRules.js'
+import { foldedEmail } from '../../services/emails.js'
 import { IdGenerator } from '../../services/IdGenerator.js'
 import { LastOwner } from '../../services/Memberships.js'
 import { observeService } from '../../services/telemetry.js'
@@ -35,6 +35,7 @@ import {
   removeWorkspace,
   requireUser,
   requireWorkspace,
+  revokeMadeBy,
   signIn,
   StoreState,
   type User,
@@ -176,6 +177,7 @@ const make = Effect.gen(function* () {
           const isLastOwner = known?.role === 'owner' && !hasOtherOwner(workspace, userId)
           if (isLastOwner && role !== 'owner') return yield* Either.left(new LastOwner({}))
           workspace.members.set(userId, { role, since: known?.since ?? drawn.now })
+          if (known?.role === 'owner') revokeMadeBy(state, workspace, userId, drawn.now)
           return { userId }
         }),
       ),

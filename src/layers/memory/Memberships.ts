@@ -8,9 +8,10 @@ import { observeMemberships } from '../../services/telemetry.js'
 import { epochSeconds } from '../time.js'
 import {
   hasOtherOwner,
-  rehome,
+  removeMember,
   requireUser,
   requireWorkspace,
+  revokeMadeBy,
   StoreState,
   type Workspace,
 } from './StoreState.js'
@@ -39,7 +40,7 @@ const make = Effect.gen(function* () {
       ),
 
     setRole: (request) =>
-      Effect.suspend(() =>
+      Effect.flatMap(epochSeconds, (now) =>
         Either.gen(function* () {
           const { workspaceId, userId, role } = yield* checkMember(request)
           const workspace = yield* requireWorkspace(state, workspaceId)
@@ -47,18 +48,18 @@ const make = Effect.gen(function* () {
           if (known.role === role) return
           if (known.role === 'owner') yield* requireOtherOwner(workspace, userId)
           workspace.members.set(userId, { ...known, role })
+          if (known.role === 'owner') revokeMadeBy(state, workspace, userId, now)
         }),
       ),
 
     removeMember: (request) =>
-      Effect.suspend(() =>
+      Effect.flatMap(epochSeconds, (now) =>
         Either.gen(function* () {
           const { workspaceId, userId } = yield* checkMembership(request)
           const workspace = yield* requireWorkspace(state, workspaceId)
           const { role } = yield* requireMember(workspace, userId)
           if (role === 'owner') yield* requireOtherOwner(workspace, userId)
-          workspace.members.delete(userId)
-          rehome(state, state.users.get(userId)!, workspaceId)
+          removeMember(state, workspace, state.users.get(userId)!, now)
         }),
       ),
 

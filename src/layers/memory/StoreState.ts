@@ -2,7 +2,8 @@
  * What the in-memory store remembers. A service of its own, so that the workspace store and the memberships share it.
  */
 import { Context, Either, Layer } from 'effect'
-import type { StoredInvite } from '../../services/inviteRules.js'
+import { foldedEmail } from '../../services/emails.js'
+import { statusAt, type StoredInvite } from '../../services/inviteRules.js'
 import type { Invite } from '../../services/Invites.js'
 import { type Role, UserNotFound, WorkspaceNotFound } from '../../services/WorkspaceStore.js'
 
@@ -154,6 +155,33 @@ export const removeWorkspace = (state: State, workspace: Workspace, at: number):
 /** Whether a member could go who is an owner. */
 export const hasOtherOwner = ({ members }: Workspace, userId: string): boolean =>
   [...members].some(([id, { role }]) => id !== userId && role === 'owner')
+
+/** Revokes the open invites into a workspace that somebody made, unless they may still invite. */
+export const revokeMadeBy = (state: State, workspace: Workspace, userId: string, now: number): void => {
+  if (state.admins.has(userId) || workspace.members.get(userId)?.role === 'owner') return
+  revokeInvites(state, workspace, ({ invitedByUserId }) => invitedByUserId === userId, now)
+}
+
+/** Ends a membership: whoever goes does not come back by an invite that they made or that is addressed to them. */
+export const removeMember = (state: State, workspace: Workspace, user: User, now: number): void => {
+  const address = user.email === null ? undefined : foldedEmail(user.email)
+  workspace.members.delete(user.id)
+  revokeMadeBy(state, workspace, user.id, now)
+  revokeInvites(state, workspace, ({ email }) => email === address, now)
+  rehome(state, user, workspace.id)
+}
+
+const revokeInvites = (
+  { invites }: State,
+  { id }: Workspace,
+  holds: (invite: KeptInvite) => boolean,
+  now: number,
+): void => {
+  for (const invite of invites.values()) {
+    if (invite.workspaceId !== id || statusAt(invite, now) !== 'pending' || !holds(invite)) continue
+    invites.set(invite.id, { ...invite, status: 'revoked', revokedAt: now, updatedAt: now })
+  }
+}
 
 /** After a workspace or a membership is gone: whoever had it active goes to the oldest live membership, else to none. */
 export const rehome = (state: State, user: User, workspaceId: string): void => {

@@ -20,14 +20,16 @@ const make = Effect.gen(function* () {
       }),
 
     setRole: (request) =>
-      Effect.flatMap(checkMember(request), ({ role, ...membership }) =>
-        write('set role', memberships.setRole(membership, role)),
-      ),
+      Effect.gen(function* () {
+        const { role, ...membership } = yield* checkMember(request)
+        yield* write('set role', memberships.setRole(membership, role, yield* epochSeconds))
+      }),
 
     removeMember: (request) =>
-      Effect.flatMap(checkMembership(request), (membership) =>
-        write('remove member', memberships.removeMember(membership)),
-      ),
+      Effect.gen(function* () {
+        const membership = yield* checkMembership(request)
+        yield* write('remove member', memberships.removeMember(membership, yield* epochSeconds))
+      }),
 
     listMembers: (id) =>
       Effect.flatMap(checkId('workspace id', id), (workspaceId) =>

@@ -107,12 +107,13 @@ export const upsertMember = (
   const params = { workspaceId, role, ...whom, ...fresh }
   const requireLive = (row: Row | undefined) => orUnknown(row, () => undefined)
   if ('email' in whom) {
-    const { member, setRole, insertMember } = administrationSql.assignByEmail
+    const { member, revokeInvites, setRole, insertMember } = administrationSql.assignByEmail
     return {
       statements: [
         workspaceSql.liveWorkspace(params),
         administrationSql.usersByEmail(params),
         member(params),
+        revokeInvites(params),
         setRole(params),
         insertMember(params),
       ],
@@ -126,7 +127,7 @@ export const upsertMember = (
         }),
     }
   }
-  const { member, setRole, insertMember } = administrationSql.assignById
+  const { member, revokeInvites, setRole, insertMember } = administrationSql.assignById
   const named = { ...params, providerUserId: whom.id }
   return {
     statements: [
@@ -136,6 +137,7 @@ export const upsertMember = (
       administrationSql.insertUser(named),
       workspaceSql.insertAccount(named),
       member(named),
+      revokeInvites(named),
       setRole(named),
       insertMember(named),
     ],

@@ -2,6 +2,7 @@
  * The statements of administration, of settings and of administrators. Changes say themselves when they apply.
  */
 import { statement } from './batch.js'
+import { revokeOfDemoted } from './invitesSql.js'
 
 const isLive = `EXISTS (SELECT 1 FROM workspaces WHERE id = :workspaceId AND deleted = 0)`
 const isUser = `EXISTS (SELECT 1 FROM users WHERE id = :userId)`
@@ -40,7 +41,7 @@ const both = <A>(of: (searched: boolean, withRemoved: boolean) => A) => ({
 })
 
 /** Users by their address: two say that it is nobody's alone. */
-const byEmail = `FROM users INDEXED BY users_by_email WHERE lower(trim(email)) = :email`
+const byEmail = `FROM users INDEXED BY users_by_folded_email WHERE folded_email = :email`
 /** Accounts by the provider's id of a user. */
 const byAccount = `
   FROM auth_accounts INDEXED BY auth_accounts_by_provider_user
@@ -60,6 +61,7 @@ const assignment = (who: string) => ({
       SELECT 1 FROM workspace_members AS o
       WHERE o.workspace_id = m.workspace_id AND o.user_id <> m.user_id AND o.role = 'owner') AS hasOtherOwner
     FROM workspace_members AS m WHERE m.workspace_id = :workspaceId AND m.user_id = ${who}`),
+  revokeInvites: revokeOfDemoted(who),
   setRole: statement(`
     UPDATE workspace_members SET role = :role
     WHERE workspace_id = :workspaceId AND user_id = ${who} AND role <> :role AND ${isLive}

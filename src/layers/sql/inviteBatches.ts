@@ -23,7 +23,7 @@ import {
 } from '../../services/WorkspaceStore.js'
 import { type Batch, firstOf, type Row } from './batch.js'
 import { invitesSql } from './invitesSql.js'
-import type { Fresh, Identity, Profile } from './workspaceBatches.js'
+import { foldedOf, type Fresh, type Identity, type Profile } from './workspaceBatches.js'
 import { workspaceSql } from './workspaceSql.js'
 
 const requireInviter = (row: Row | undefined): Either.Either<void, WorkspaceNotFound | WorkspaceForbidden> =>
@@ -128,6 +128,7 @@ export const accept = (
     ...claim,
     ...identity,
     profileEmail: email ?? null,
+    foldedEmail: foldedOf(email),
     displayName: displayName ?? null,
     saysName: displayName === undefined ? 0 : 1,
     ...fresh,

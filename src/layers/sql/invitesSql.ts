@@ -39,6 +39,30 @@ const mark = (userId: string) => `
 
 const rank = (role: string) => `(CASE ${role} WHEN 'owner' THEN 3 WHEN 'editor' THEN 2 ELSE 1 END)`
 
+const hasOtherOwner = `EXISTS (
+  SELECT 1 FROM workspace_members AS o
+  WHERE o.workspace_id = :workspaceId AND o.user_id <> m.user_id AND o.role = 'owner')`
+
+/** Whether a member may go, or be what they are to be, by the rules of memberships. */
+const changes = (userId: string, what: string) => `${isLive} AND EXISTS (
+  SELECT 1 FROM workspace_members AS m WHERE m.workspace_id = :workspaceId AND m.user_id = ${userId} AND (${what}))`
+
+const revoked = `status = 'revoked', revoked_at = :now, updated_at = :now`
+
+/** Open invites that somebody made who is about to be no owner any more, unless they may invite all the same. */
+const revokeMadeBy = (who: string, change: string) =>
+  statement(`
+    UPDATE workspace_invites INDEXED BY workspace_invites_open SET ${revoked}
+    WHERE workspace_id = :workspaceId AND invited_by_user_id = ${who} AND ${isPending}
+      AND NOT EXISTS (SELECT 1 FROM deployment_admins WHERE user_id = invited_by_user_id)
+      AND ${changes('invited_by_user_id', change)}`)
+
+const goes = `m.role <> 'owner' OR ${hasOtherOwner}`
+
+/** Before a role is set; who it is of, an expression. */
+export const revokeOfDemoted = (who: string) =>
+  revokeMadeBy(who, `m.role = 'owner' AND :role <> 'owner' AND ${hasOtherOwner}`)
+
 export const invitesSql = {
   /** Of a live workspace: what the user is there. */
   inviter: statement(`
@@ -65,6 +89,16 @@ export const invitesSql = {
     UPDATE workspace_invites SET status = 'revoked', revoked_at = :now, updated_at = :now
     WHERE id = :inviteId AND workspace_id = :workspaceId AND ${isPending} AND ${isLive} AND ${isInviter}`),
 
+  /** Before a member is removed. */
+  ofLeaver: {
+    revokeMade: revokeMadeBy(':userId', goes),
+    revokeAddressed: statement(`
+      UPDATE workspace_invites INDEXED BY workspace_invites_by_email SET ${revoked}
+      WHERE workspace_id = :workspaceId AND email = (SELECT folded_email FROM users WHERE id = :userId) AND ${isPending}
+        AND ${changes(':userId', goes)}`),
+  },
+  revokeOfDemoted: revokeOfDemoted(':userId'),
+
   byToken: statement(`SELECT ${stored} ${byToken}`),
   byEmail: statement(`SELECT ${stored} ${byEmail}`),
 
@@ -77,11 +111,11 @@ export const invitesSql = {
     WHERE id = (SELECT id ${byToken}) AND email = :email AND ${isPending}`),
   /** For an identity that nobody is known by. */
   insertUser: statement(`
-    INSERT INTO users (id, email, display_name, created_at)
-    SELECT :freshId, :profileEmail, :displayName, :now ${accepted} AND accepted_user_id = :freshId`),
+    INSERT INTO users (id, email, folded_email, display_name, created_at)
+    SELECT :freshId, :profileEmail, :foldedEmail, :displayName, :now ${accepted} AND accepted_user_id = :freshId`),
   /** What was not said of the profile stays. */
   updateUser: statement(`
-    UPDATE users SET email = :profileEmail, display_name = iif(:saysName, :displayName, display_name),
+    UPDATE users SET email = :profileEmail, folded_email = :foldedEmail, display_name = iif(:saysName, :displayName, display_name),
       active_workspace_id = :workspaceId
     WHERE id = (SELECT accepted_user_id ${accepted})`),
   /** Tells the role that the user has then. */

@@ -7,6 +7,7 @@ import { AlreadyMember, LastOwner, type Member, MemberNotFound } from '../../ser
 import { type Role, UserNotFound, WorkspaceNotFound } from '../../services/WorkspaceStore.js'
 import { profileOf } from '../../services/workspaceRules.js'
 import { type Batch, firstOf, type Results, type Row } from './batch.js'
+import { invitesSql } from './invitesSql.js'
 import type { Membership } from './workspaceBatches.js'
 import { workspaceSql } from './workspaceSql.js'
 
@@ -53,14 +54,22 @@ const mayChange = (results: Results, role?: Role): Either.Either<void, Refusal> 
   return isLastOwner && role !== 'owner' ? Either.left(new LastOwner({})) : Either.void
 }
 
-export const setRole = (membership: Membership, role: Role): Batch<void, Refusal> => ({
-  statements: [...before(membership), workspaceSql.setRole({ ...membership, role })],
+/** What an owner had made who is none any more is revoked. `now` in epoch seconds. */
+export const setRole = (membership: Membership, role: Role, now: number): Batch<void, Refusal> => ({
+  statements: [
+    ...before(membership),
+    invitesSql.revokeOfDemoted({ ...membership, role, now }),
+    workspaceSql.setRole({ ...membership, role }),
+  ],
   read: (results) => mayChange(results, role),
 })
 
-export const removeMember = (membership: Membership): Batch<void, Refusal> => ({
+/** What is addressed to the member, or was made by them, is revoked. `now` in epoch seconds. */
+export const removeMember = (membership: Membership, now: number): Batch<void, Refusal> => ({
   statements: [
     ...before(membership),
+    invitesSql.ofLeaver.revokeMade({ ...membership, now }),
+    invitesSql.ofLeaver.revokeAddressed({ ...membership, now }),
     workspaceSql.removeMember(membership),
     workspaceSql.rehomeUser(membership),
   ],

@@ -2,6 +2,7 @@
  * The calls of the workspace store as batches.
  */
 import { Either } from 'effect'
+import { foldedEmail } from '../../services/emails.js'
 import {
   type DefaultWorkspace,
   type Role,
@@ -30,6 +31,10 @@ export interface Fresh {
   readonly freshId: string
   readonly now: number
 }
+
+/** As a column: what the address is found by. */
+export const foldedOf = (email: string | null | undefined): string | null =>
+  typeof email === 'string' ? foldedEmail(email) : null
 
 const mapped = <A>(row: Row | undefined, to: (row: Row) => A): A | null =>
   row === undefined ? null : to(row)
@@ -63,7 +68,7 @@ export const saveUser = (
   { email, displayName }: Profile,
   fresh: Fresh,
 ): Batch<{ readonly userId: string }> => {
-  const said = { email: email ?? null, displayName: displayName ?? null }
+  const said = { email: email ?? null, foldedEmail: foldedOf(email), displayName: displayName ?? null }
   const says = { saysEmail: email === undefined ? 0 : 1, saysName: displayName === undefined ? 0 : 1 }
   const params = { ...identity, ...said, ...says, ...fresh }
   return {

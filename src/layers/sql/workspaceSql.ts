@@ -37,15 +37,16 @@ export const workspaceSql = {
     SELECT users.id, users.email, users.display_name FROM auth_accounts JOIN users ON users.id = auth_accounts.user_id
     WHERE auth_accounts.provider = :provider AND auth_accounts.provider_user_id = :providerUserId`),
   insertUser: statement(`
-    INSERT INTO users (id, email, display_name, created_at)
-    SELECT :freshId, :email, :displayName, :now WHERE NOT EXISTS (SELECT 1 ${account})`),
+    INSERT INTO users (id, email, folded_email, display_name, created_at)
+    SELECT :freshId, :email, :foldedEmail, :displayName, :now WHERE NOT EXISTS (SELECT 1 ${account})`),
   /** For a user who was inserted. */
   insertAccount: statement(`
     INSERT INTO auth_accounts (provider, provider_user_id, user_id, created_at)
     SELECT :provider, :providerUserId, id, :now FROM users WHERE id = :freshId`),
   /** What was not said stays. */
   updateProfile: statement(`
-    UPDATE users SET email = iif(:saysEmail, :email, email), display_name = iif(:saysName, :displayName, display_name)
+    UPDATE users SET email = iif(:saysEmail, :email, email), folded_email = iif(:saysEmail, :foldedEmail, folded_email),
+      display_name = iif(:saysName, :displayName, display_name)
     WHERE id = (SELECT user_id ${account})
       AND (:saysEmail AND email IS NOT :email OR :saysName AND display_name IS NOT :displayName)`),
 
