@@ -28,9 +28,9 @@ const fill = async (file, registrations, deliveries) => {
     .prepare(
       `${numbers(deliveries)} INSERT INTO hook_deliveries
        SELECT lower(hex(randomblob(16))), 'webhook-' || (i % ${registrations}), 'event-' || i, '${event}', 1, 'pending', 0, NULL, NULL,
-         i, NULL, i, NULL, NULL, NULL, NULL, ? FROM n`,
+         i, NULL, i, NULL, NULL, NULL, NULL, ?, ? FROM n`,
     )
-    .run(payload)
+    .run(payload, Buffer.byteLength(payload))
   database.close()
 }
 

@@ -1,5 +1,5 @@
 /**
- * 013_addresses_and_sizes: by what users are found by e-mail, however it is written, and invites by who made them.
+ * 013_addresses_and_sizes: by what users are found by e-mail, however it is written, invites by who made them; and how large deliveries are.
  *
  * Addresses are folded as `services/emails.ts` does it, and by statements alone, so that this serves a database behind a network too.
  */
@@ -44,6 +44,18 @@ const statements = [
   ...fold('workspace_invites', 'email'),
   // Those that go when whoever made them does.
   `CREATE INDEX workspace_invites_open ON workspace_invites (workspace_id, invited_by_user_id) WHERE status = 'pending'`,
+
+  // size_bytes: of payload and response, as UTF-8. It stands in every index that leads to many, since in the row it comes after them.
+  `ALTER TABLE hook_deliveries ADD COLUMN size_bytes INTEGER NOT NULL DEFAULT 0`,
+  `UPDATE hook_deliveries SET size_bytes = coalesce(length(CAST(request_json AS BLOB)), 0) + coalesce(length(CAST(response_json AS BLOB)), 0)`,
+  `DROP INDEX hook_deliveries_pending`,
+  `DROP INDEX hook_deliveries_in_flight`,
+  `DROP INDEX hook_deliveries_by_webhook`,
+  `DROP INDEX hook_deliveries_ended`,
+  `CREATE INDEX hook_deliveries_pending ON hook_deliveries (due_at, id, webhook_id, size_bytes) WHERE status = 'pending'`,
+  `CREATE INDEX hook_deliveries_in_flight ON hook_deliveries (claimed_at, id, size_bytes) WHERE status = 'in_flight'`,
+  `CREATE INDEX hook_deliveries_by_webhook ON hook_deliveries (webhook_id, ended, created_at, id, size_bytes)`,
+  `CREATE INDEX hook_deliveries_ended ON hook_deliveries (created_at, id, size_bytes) WHERE ended = 1`,
 ]
 
 export default Effect.gen(function* () {

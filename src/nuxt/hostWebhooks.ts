@@ -118,11 +118,11 @@ export interface WebhookStore {
   ): Promise<HostDelivery>
   /** Notes what became of a delivery; what it is of never changes. An unknown one is no error. */
   updateDeliveryLog(id: string, patch: Some<HostDelivery>): Promise<void>
-  /** Those made at `since` or later, at most 1,000. */
+  /** Those made at `since` or later, at most 1,000, and no more than 8 MiB of payloads and responses; one at least. */
   getDeliveryLogs(webhookId: string, since: number): Promise<ReadonlyArray<HostDelivery>>
-  /** Those that have ended. `limit` is brought within 1..1,000. */
+  /** Those that have ended. `limit` is brought within 1..1,000; no more than 8 MiB, as above. */
   getRecentTerminalDeliveries(webhookId: string, limit: number): Promise<ReadonlyArray<HostDelivery>>
-  /** Pending ones that are due, longest due first, for this worker alone. `limit` is brought within 1..1,000. */
+  /** Pending ones that are due, longest due first, for this worker alone. `limit` is brought within 1..1,000; no more than 8 MiB, as above. */
   claimPendingDeliveries(workerId: string, limit: number): Promise<ReadonlyArray<HostDelivery>>
   /** How many are pending again. */
   resetStaleInFlightDeliveries(olderThanMs: number): Promise<number>

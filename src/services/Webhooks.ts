@@ -197,19 +197,20 @@ export class Webhooks extends Context.Tag('or3-provider-sqlite/Webhooks')<
       readonly deliveryId: string
       readonly patch: DeliveryPatch
     }) => Call<void>
-    /** Those made at `since` or later, at most 1,000. */
+    /** Those made at `since` or later, at most 1,000, and no more than 8 MiB of payloads and responses; one at least. */
     readonly listDeliveries: (request: {
       readonly webhookId: string
       readonly since: number
     }) => Call<ReadonlyArray<Delivery>>
-    /** Those that have ended. `limit` is brought within 1..1,000. */
+    /** Those that have ended. `limit` is brought within 1..1,000; no more than 8 MiB, as above. */
     readonly listEndedDeliveries: (request: {
       readonly webhookId: string
       readonly limit: number
     }) => Call<ReadonlyArray<Delivery>>
     /**
      * Gives a worker pending deliveries that are due, longest due first, and to nobody else until they are pending again. Those of a
-     * disabled registration too, and of one that does not count none: these are cancelled, the 500 that are due longest at each claim. `limit` is brought within 1..1,000.
+     * disabled registration too, but none of one that does not count: these are cancelled, the 500 that are due longest at each claim.
+     * `limit` is brought within 1..1,000; no more than 8 MiB, as above, so that the rest is for the next claim.
      */
     readonly claimDeliveries: (request: {
       readonly workerId: string

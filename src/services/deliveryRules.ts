@@ -26,6 +26,9 @@ const most = { errorMessage: 10_000, json: 1_048_576, listed: 1_000 } as const
 /** Of deliveries in one list. */
 export const mostListed = most.listed
 
+/** Bytes of payloads and responses in one list, one claim and one step of a change to many. */
+export const mostBytes = 8 * 1_048_576
+
 /** A delivery as it is stored. */
 export interface StoredDelivery extends Omit<Delivery, 'requestPayload' | 'responseBody'> {
   /** JSON text, so that a text comes back as text, whatever is in it. */
@@ -53,6 +56,26 @@ export const deliveryOf = (stored: StoredDelivery): Delivery => ({
   nextRetryAt: stored.nextRetryAt,
   createdAt: stored.createdAt,
 })
+
+export const bytesOf = (json: string | null): number => (json === null ? 0 : Buffer.byteLength(json))
+
+/** Bytes of payload and response. */
+export const sizeOf = ({ requestJson, responseJson }: Pick<StoredDelivery, 'requestJson' | 'responseJson'>) =>
+  bytesOf(requestJson) + bytesOf(responseJson)
+
+/** The first of these, as many as fit; one at least, however large. */
+export const firstFitting = <A extends Pick<StoredDelivery, 'requestJson' | 'responseJson'>>(
+  deliveries: ReadonlyArray<A>,
+  limit: number,
+): ReadonlyArray<A> => {
+  let total = 0
+  const fitting = deliveries.slice(0, limit).findIndex((delivery) => {
+    const size = sizeOf(delivery)
+    total += size
+    return total > mostBytes && total !== size
+  })
+  return deliveries.slice(0, fitting < 0 ? limit : fitting)
+}
 
 type Due = Pick<Delivery, 'id' | 'nextRetryAt' | 'createdAt'>
 

@@ -80,3 +80,33 @@ describe('addresses', () => {
     expect(told).toEqual({ ok: true, role: 'editor' })
   })
 })
+
+it('deliveries are as large as they are, of any script', async () => {
+  const claimed = await upgraded(
+    (database) => {
+      database.exec(`
+        INSERT INTO webhooks VALUES ('h', 'admin', NULL, NULL, 'http://a.b', '', '[]', '[]', '', 1, 'unknown', 1, 1)`)
+      const insert = database.prepare(`
+        INSERT INTO hook_deliveries (id, webhook_id, event_id, event_type, attempt, status, ended, due_at, created_at, request_json,
+          response_json) VALUES (?, 'h', 'i', 'e', 1, 'pending', 0, ?, 1, ?, ?)`)
+      const half = JSON.stringify('é'.repeat(1_048_576))
+      for (let n = 0; n < 4; n++) insert.run(`d${n}`, n, half, n === 0 ? half : null)
+      for (const id of ['e1', 'e2']) insert.run(id, 5, null, '""')
+    },
+    (database, { webhookStore }) =>
+      Promise.all([
+        database.prepare('SELECT id, size_bytes FROM hook_deliveries ORDER BY id').raw().all(),
+        webhookStore.claimPendingDeliveries('me', 10),
+      ]),
+  )
+  const half = 2 * 1_048_576 + 2
+  expect(claimed[0]).toEqual([
+    ['d0', 2 * half],
+    ['d1', half],
+    ['d2', half],
+    ['d3', half],
+    ['e1', 2],
+    ['e2', 2],
+  ])
+  expect(claimed[1].map(({ id }) => id)).toEqual(['d0', 'd1'])
+})

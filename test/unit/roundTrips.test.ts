@@ -256,7 +256,7 @@ const webhookCalls: ReadonlyArray<Case> = [
   ['purging', 1, delivery, () => webhooks((webhooks) => webhooks.purgeDeliveries({ before: 2e12 }))],
   [
     'the removal of one with many deliveries',
-    3,
+    2,
     deliveries(2 * deliveryStep),
     (webhookId) => webhooks((webhooks) => webhooks.deleteWebhook(webhookId)),
   ],

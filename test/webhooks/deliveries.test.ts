@@ -468,3 +468,77 @@ suiteOverBatches('deliveries', (subject) => {
     expect(await all()).toEqual([])
   }, 60_000)
 })
+
+const mebi = 1_048_576
+
+suiteOverBatches('large deliveries', (subject) => {
+  const store = () => subject().host.webhookStore
+  /** Of a mebibyte each, less what quotes take; `é` is two bytes. */
+  const large = 'é'.repeat(mebi / 2 - 1)
+  const fill = async (count: number, more: Partial<HostDelivery> = {}) => {
+    const { id: webhook } = await store().createWebhook(ofUser())
+    const ids: Array<string> = []
+    for (let n = 0; n < count; n++) {
+      ids.push((await store().createDeliveryLog(logOf(webhook, { created_at: start + n, ...more }))).id)
+    }
+    return { webhook, ids }
+  }
+
+  it('are claimed 8 MiB at a time, and no less than one', async () => {
+    const { ids } = await fill(11, { request_payload: large })
+    const claim = async () => idsOf(await store().claimPendingDeliveries('me', 1_000))
+    expect(await claim()).toEqual(ids.slice(0, 8))
+    expect(await claim()).toEqual(ids.slice(8))
+    expect(await claim()).toEqual([])
+    // A payload and a response together may be more than that.
+    const widest = '\u{20ac}'.repeat(mebi)
+    const { ids: wide } = await fill(2, { request_payload: widest, response_body: [widest.slice(5)] })
+    const { ids: empty } = await fill(1, { created_at: start + 5 })
+    expect(await claim()).toEqual(wide.slice(0, 1))
+    expect(await claim()).toEqual([wide[1]!, ...empty])
+    expect(await claim()).toEqual([])
+  })
+
+  it('are as large as they became', async () => {
+    const { webhook, ids } = await fill(9, { request_payload: 'small' })
+    for (const id of ids) await store().updateDeliveryLog(id, { request_payload: large })
+    await store().updateDeliveryLog(ids[0]!, { http_status: 500 })
+    const claim = async () => idsOf(await store().claimPendingDeliveries('me', 1_000))
+    expect(await claim()).toEqual(ids.slice(0, 8))
+    for (const id of ids.slice(0, 4)) {
+      await store().updateDeliveryLog(id, { request_payload: null, response_body: large, status: 'pending' })
+    }
+    for (const id of ids.slice(4, 8)) {
+      await store().updateDeliveryLog(id, { response_body: large, status: 'pending' })
+    }
+    expect(await claim()).toEqual(ids.slice(0, 6))
+    for (const id of ids) await store().updateDeliveryLog(id, { request_payload: null, response_body: null })
+    expect(await store().getDeliveryLogs(webhook, 0)).toHaveLength(9)
+  })
+
+  it('are listed 8 MiB at a time, the newest of them', async () => {
+    const { webhook, ids } = await fill(10, { request_payload: large })
+    const newest = [...ids].reverse()
+    for (const id of ids.filter((_id, n) => n % 2 === 0)) {
+      await store().updateDeliveryLog(id, { status: 'success' })
+    }
+    expect(idsOf(await store().getDeliveryLogs(webhook, 0))).toEqual(newest.slice(0, 8))
+    for (const id of ids) await store().updateDeliveryLog(id, { status: 'failed' })
+    expect(idsOf(await store().getRecentTerminalDeliveries(webhook, 1_000))).toEqual(newest.slice(0, 8))
+    expect(idsOf(await store().getRecentTerminalDeliveries(webhook, 3))).toEqual(newest.slice(0, 3))
+  })
+
+  it('are all reached by what is about many', async () => {
+    const { webhook } = await fill(18, { request_payload: large })
+    for (const claimed of [8, 8, 2]) {
+      expect(await store().claimPendingDeliveries('me', 1_000)).toHaveLength(claimed)
+    }
+    expect(await store().resetStaleInFlightDeliveries(0)).toBe(18)
+    expect(await store().cancelDeliveriesByWebhook(webhook)).toBe(18)
+    expect(await store().purgeExpiredLogs(start + 9)).toBe(9)
+    expect(await store().deleteDeliveryLogsByWebhook(webhook)).toBe(9)
+    const again = await fill(9, { request_payload: large })
+    await store().deleteWebhook(again.webhook)
+    expect(await store().getWebhook(again.webhook)).toBeNull()
+  })
+})

@@ -135,3 +135,18 @@ it.each([
   expect(steps).toEqual([stepSize, stepSize, 4])
   expect(answer).toBe(2 * stepSize + 4)
 })
+
+it('a step takes no more than 8 MiB', async () => {
+  const payload = 'x'.repeat(1_048_574)
+  const large = (service: Service, webhookId: string) =>
+    service.createDelivery({ webhookId, eventId: 'i', eventType: 'e', attempt: 1, requestPayload: payload })
+  const { answer, steps } = await withSteps(
+    3,
+    (service, id) => service.deleteDeliveries(id),
+    (service, id, step) => (step === 0 ? Effect.replicateEffect(large(service, id), 20) : Effect.void),
+    () => Effect.void,
+  )
+  expect(answer).toBe(23)
+  expect(steps.length).toBe(3)
+  expect(Math.max(...steps)).toBeLessThanOrEqual(8 + 3)
+})

@@ -12,6 +12,7 @@ import {
   checkStale,
   deliveryOf,
   dueAt,
+  firstFitting,
   hasEnded,
   longestDueFirst,
   mostListed,
@@ -66,7 +67,7 @@ const make = Effect.gen(function* () {
   const deliveriesThat = (holds: (delivery: StoredDelivery) => boolean) =>
     [...deliveries.values()].filter(holds)
   const given = (found: ReadonlyArray<StoredDelivery>, most: number) =>
-    [...found].sort(newestFirst).slice(0, most).map(deliveryOf)
+    firstFitting([...found].sort(newestFirst), most).map(deliveryOf)
   const remove = (holds: (delivery: StoredDelivery) => boolean) => {
     const found = deliveriesThat(holds)
     for (const { id } of found) deliveries.delete(id)
@@ -223,15 +224,14 @@ const make = Effect.gen(function* () {
         Either.map(checkClaim(request), ({ workerId, limit }) => {
           const isDue = (delivery: StoredDelivery) => delivery.status === 'pending' && dueAt(delivery) <= now
           settle('cancelled', (delivery) => isDue(delivery) && !counts(webhooks.get(delivery.webhookId)!))
-          const claimed = deliveriesThat(isDue)
-            .sort(longestDueFirst)
-            .slice(0, limit)
-            .map((delivery) => ({
+          const claimed = firstFitting([...deliveriesThat(isDue)].sort(longestDueFirst), limit).map(
+            (delivery) => ({
               ...delivery,
               status: 'in_flight' as const,
               claimedBy: workerId,
               claimedAt: now,
-            }))
+            }),
+          )
           for (const delivery of claimed) deliveries.set(delivery.id, delivery)
           return claimed.map(deliveryOf)
         }),

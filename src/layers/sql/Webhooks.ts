@@ -29,7 +29,6 @@ import { letOthersGo } from '../time.js'
 import type { Batch } from './batch.js'
 import { Batches } from './Batches.js'
 import * as batches from './webhookBatches.js'
-import { stepSize } from './webhooksSql.js'
 
 const now = Clock.currentTimeMillis
 
@@ -37,13 +36,13 @@ const make = Effect.gen(function* () {
   const { read, write } = yield* Batches
   const { next: nextId } = yield* IdGenerator
 
-  /** Repeats a step until one takes less than it may; gives how much all of them took. */
-  const inSteps = (operation: string, step: Batch<number>) =>
+  /** Repeats a step until one leaves nothing; gives how much all of them took. */
+  const inSteps = (operation: string, step: Batch<batches.WebhookStep>) =>
     Effect.gen(function* () {
       for (let total = 0; ; yield* letOthersGo) {
-        const taken = yield* write(operation, step)
+        const { taken, isLast } = yield* write(operation, step)
         total += taken
-        if (taken < stepSize) return total
+        if (isLast) return total
       }
     })
 

@@ -3,10 +3,13 @@
  */
 import { Either } from 'effect'
 import {
+  bytesOf,
   type CheckedDeliveryPatch,
   deliveryOf,
+  firstFitting,
   longestDueFirst,
   mostListed,
+  sizeOf,
   type StoredDelivery,
 } from '../../services/deliveryRules.js'
 import {
@@ -25,7 +28,7 @@ import {
   WebhookNotFound,
   type WebhookOwnerKey,
 } from '../../services/Webhooks.js'
-import { type Batch, firstOf, type Row, type Statement } from './batch.js'
+import { type Batch, firstOf, type Row, type Statement, type statement } from './batch.js'
 import { webhooksSql } from './webhooksSql.js'
 
 const webhookIn = (row: Row): Webhook => ({
@@ -63,10 +66,21 @@ const change = (...statements: ReadonlyArray<Statement>): Batch<void> => ({
   read: () => Either.void,
 })
 
-/** A change, and how many rows its first statement took. */
-const counted = (...statements: ReadonlyArray<Statement>): Batch<number> => ({
-  statements,
-  read: ([rows]) => Either.right(rows!.length),
+/** What a step of a change to many took, and whether there is something left to do. */
+export interface WebhookStep {
+  readonly taken: number
+  readonly isLast: boolean
+}
+
+type Step = { readonly [Name in 'take' | 'left']: ReturnType<typeof statement> }
+
+const step = (
+  { take, left }: Step,
+  params: Parameters<Step['take']>[0],
+  ...after: ReadonlyArray<Statement>
+): Batch<WebhookStep> => ({
+  statements: [take(params), left(params), ...after],
+  read: ([taken, left]) => Either.right({ taken: taken!.length, isLast: left!.length === 0 }),
 })
 
 /** `now` in epoch milliseconds, as everywhere here. */
@@ -141,10 +155,11 @@ export const update = (
   }
 }
 
-/** One step of a removal; gives how many deliveries it took. */
-export const dropStep = (webhookId: string): Batch<number> =>
-  counted(
-    webhooksSql.dropDeliveries({ webhookId }),
+/** One step of a removal. */
+export const dropStep = (webhookId: string) =>
+  step(
+    webhooksSql.dropDeliveries,
+    { webhookId },
     webhooksSql.drop({ webhookId }),
     webhooksSql.dropOldEvents({ webhookId }),
     webhooksSql.dropOldHooks({ webhookId }),
@@ -183,11 +198,13 @@ export const activeHooks: Batch<ReadonlyArray<string>> = {
 export const setHealth = (request: { readonly webhookId: string; readonly health: WebhookHealth }) =>
   change(webhooksSql.setHealth(request))
 
-export const disableAll = ({ userId, workspaceId }: WebhookOwnerKey, now: number) =>
-  counted(webhooksSql.disableAll({ userId, workspaceId, now }))
+export const disableAll = ({ userId, workspaceId }: WebhookOwnerKey, now: number): Batch<number> => ({
+  statements: [webhooksSql.disableAll({ userId, workspaceId, now })],
+  read: ([disabled]) => Either.right(disabled!.length),
+})
 
 export const createDelivery = (delivery: StoredDelivery): Batch<Delivery, WebhookNotFound> => ({
-  statements: [webhooksSql.createDelivery({ ...delivery })],
+  statements: [webhooksSql.createDelivery({ ...delivery, sizeBytes: sizeOf(delivery) })],
   read: (results) =>
     firstOf(results, 0) === undefined
       ? Either.left(new WebhookNotFound({}))
@@ -220,17 +237,27 @@ export const updateDelivery = (
       responseJson: outcomes.responseJson ?? null,
       saysRequestJson: says(outcomes.requestJson),
       requestJson: outcomes.requestJson ?? null,
+      requestBytes: bytesOf(outcomes.requestJson ?? null),
+      responseBytes: bytesOf(outcomes.responseJson ?? null),
       now,
     }),
   )
 }
+
+/** Each statement gives what fits by itself, so the first of all that fit are among them. */
+const listed = (rows: ReadonlyArray<Row>, limit: number) =>
+  Either.right(
+    firstFitting([...(rows as unknown as ReadonlyArray<StoredDelivery>)].sort(newestFirst), limit).map(
+      deliveryOf,
+    ),
+  )
 
 export const deliveries = (query: {
   readonly webhookId: string
   readonly since: number
 }): Batch<ReadonlyArray<Delivery>> => ({
   statements: [webhooksSql.deliveries.open(query), webhooksSql.deliveries.ended(query)],
-  read: (results) => Either.right(results.flat().map(deliveryIn).sort(newestFirst).slice(0, mostListed)),
+  read: (results) => listed(results.flat(), mostListed),
 })
 
 export const endedDeliveries = (query: {
@@ -238,7 +265,7 @@ export const endedDeliveries = (query: {
   readonly limit: number
 }): Batch<ReadonlyArray<Delivery>> => ({
   statements: [webhooksSql.endedDeliveries(query)],
-  read: ([rows]) => Either.right(rows!.map(deliveryIn)),
+  read: ([rows]) => listed(rows!, query.limit),
 })
 
 export const claim = (
@@ -249,10 +276,10 @@ export const claim = (
   read: ([, claimed]) => Either.right(claimed!.map(deliveryIn).sort(longestDueFirst)),
 })
 
-export const resetStaleStep = (cutoff: number) => counted(webhooksSql.resetStale({ cutoff }))
+export const resetStaleStep = (cutoff: number) => step(webhooksSql.resetStale, { cutoff })
 
-export const cancelStep = (webhookId: string) => counted(webhooksSql.cancel({ webhookId }))
+export const cancelStep = (webhookId: string) => step(webhooksSql.cancel, { webhookId })
 
-export const deleteStep = (webhookId: string) => counted(webhooksSql.dropDeliveries({ webhookId }))
+export const deleteStep = (webhookId: string) => step(webhooksSql.dropDeliveries, { webhookId })
 
-export const purgeStep = (before: number) => counted(webhooksSql.purge({ before }))
+export const purgeStep = (before: number) => step(webhooksSql.purge, { before })

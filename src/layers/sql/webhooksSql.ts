@@ -2,10 +2,10 @@
  * The statements of webhooks and their deliveries. Changes say themselves when they apply, by the rules of
  * `services/webhookRules.ts` and `services/deliveryRules.ts`.
  */
-import { mostListed } from '../../services/deliveryRules.js'
+import { mostBytes, mostListed } from '../../services/deliveryRules.js'
 import { statement } from './batch.js'
 
-/** Deliveries in one step of a change to many. */
+/** Deliveries in one step of a change to many, if they are no larger than `mostBytes`. */
 export const stepSize = 500
 
 /** Each is named, since not every engine leaves a table's name out of what it returns. */
@@ -69,14 +69,41 @@ const byId = `hook_deliveries INDEXED BY sqlite_autoindex_hook_deliveries_1`
 
 const byWebhook = `FROM hook_deliveries INDEXED BY hook_deliveries_by_webhook WHERE webhook_id = :webhookId`
 
-/** Pending ones that are due, longest due first. */
-const due = (more = '') => `
-  FROM hook_deliveries AS d INDEXED BY hook_deliveries_pending
-  WHERE d.status = 'pending' AND d.due_at <= :now ${more} ORDER BY d.due_at, d.id`
+/** Pending ones that are due. */
+const due = `
+  FROM hook_deliveries AS d INDEXED BY hook_deliveries_pending WHERE d.status = 'pending' AND d.due_at <= :now`
+
+/** The order in which they are due. */
+const longestDue = ['due_at', 'id']
+
+/**
+ * The first ids of some deliveries, as many as fit; one at least. Sizes are read from the index that leads to them: in the rows they stand
+ * behind payloads.
+ */
+const fitting = (
+  from: string,
+  order: ReadonlyArray<string>,
+  direction: 'ASC' | 'DESC',
+  limit: string | number,
+) => {
+  const sorted = order.map((column) => `${column} ${direction}`).join(', ')
+  return `
+    SELECT id FROM (
+      SELECT id, size_bytes AS size, sum(size_bytes) OVER (ORDER BY ${sorted}) AS total
+      FROM (SELECT ${order.join(', ')}, size_bytes ${from} ORDER BY ${sorted} LIMIT ${limit}))
+    WHERE total <= ${mostBytes} OR total = size`
+}
 
 /** The first of the newest, of those that have ended or of those that have not. */
 const newest = (ended: 0 | 1, more: string, limit: string | number) => `
-  SELECT ${delivery} ${byWebhook} AND ended = ${ended} ${more} ORDER BY created_at DESC, id DESC LIMIT ${limit}`
+  SELECT ${delivery} FROM ${byId}
+  WHERE id IN (${fitting(`${byWebhook} AND ended = ${ended} ${more}`, ['created_at', 'id'], 'DESC', limit)})`
+
+/** What one step takes of some deliveries, and whether it has left any. */
+const step = (of: string, order: ReadonlyArray<string>, change: (ids: string) => string) => ({
+  take: statement(`${change(fitting(of, order, 'ASC', stepSize))} RETURNING 1 AS done`),
+  left: statement(`SELECT 1 AS found ${of} LIMIT 1`),
+})
 
 /** What is cancelled stays so. */
 const nextStatus = `iif(status = 'cancelled', status, coalesce(:status, status))`
@@ -85,6 +112,8 @@ const ended = (status: string) => `${status} IN ('success', 'failed', 'cancelled
 
 /** What a patch says of a column that may be null. */
 const said = (says: string, value: string, column: string) => `iif(${says}, ${value}, ${column})`
+
+const bytesOf = (column: string) => `coalesce(length(CAST(${column} AS BLOB)), 0)`
 
 const nextRetryAt = said(':saysNextRetryAt', ':nextRetryAt', 'next_retry_at')
 
@@ -144,10 +173,10 @@ export const webhooksSql = {
 
   createDelivery: statement(`
     INSERT INTO hook_deliveries (id, webhook_id, event_id, event_type, attempt, status, ended, claimed_by, claimed_at,
-      due_at, next_retry_at, created_at, http_status, duration_ms, error_message, response_json, request_json)
+      due_at, next_retry_at, created_at, http_status, duration_ms, error_message, response_json, request_json, size_bytes)
     SELECT :id, webhooks.id, :eventId, :eventType, :attempt, :status, ${ended(':status')}, :claimedBy, :claimedAt,
       coalesce(:nextRetryAt, :createdAt), :nextRetryAt, :createdAt, :httpStatus, :durationMs, :errorMessage, :responseJson,
-      :requestJson
+      :requestJson, :sizeBytes
     FROM webhooks WHERE webhooks.id = :webhookId RETURNING 1 AS created`),
   updateDelivery: statement(`
     UPDATE hook_deliveries SET attempt = coalesce(:attempt, attempt), status = ${nextStatus}, ended = ${ended(nextStatus)},
@@ -158,7 +187,9 @@ export const webhooksSql = {
       duration_ms = ${said(':saysDurationMs', ':durationMs', 'duration_ms')},
       error_message = ${said(':saysErrorMessage', ':errorMessage', 'error_message')},
       response_json = ${said(':saysResponseJson', ':responseJson', 'response_json')},
-      request_json = ${said(':saysRequestJson', ':requestJson', 'request_json')}
+      request_json = ${said(':saysRequestJson', ':requestJson', 'request_json')},
+      size_bytes = ${said(':saysRequestJson', ':requestBytes', bytesOf('request_json'))}
+        + ${said(':saysResponseJson', ':responseBytes', bytesOf('response_json'))}
     WHERE id = :deliveryId`),
 
   deliveries: {
@@ -170,27 +201,39 @@ export const webhooksSql = {
   /** What is due first of registrations that do not count, so that no claim has to pass it again and again. */
   cancelDue: statement(`
     UPDATE ${byId} SET status = 'cancelled', ended = 1
-    WHERE id IN (SELECT d.id FROM (SELECT d.id, d.webhook_id ${due()} LIMIT ${stepSize}) AS d WHERE NOT ${isOfCounting})`),
+    WHERE id IN (${fitting(
+      `FROM (SELECT d.due_at, d.id, d.webhook_id, d.size_bytes ${due} ORDER BY d.due_at, d.id LIMIT ${stepSize}) AS d
+      WHERE NOT ${isOfCounting}`,
+      longestDue,
+      'ASC',
+      stepSize,
+    )})`),
   claim: statement(`
     UPDATE ${byId} SET status = 'in_flight', claimed_by = :workerId, claimed_at = :now
-    WHERE id IN (SELECT d.id ${due(`AND ${isOfCounting}`)} LIMIT :limit)
+    WHERE id IN (${fitting(`${due} AND ${isOfCounting}`, longestDue, 'ASC', ':limit')})
     RETURNING ${delivery}`),
 
-  /** One step each of what may be long; the last one finds less than it may take. */
-  resetStale: statement(`
-    UPDATE ${byId} SET status = 'pending', claimed_by = NULL, claimed_at = NULL
-    WHERE id IN (
-      SELECT id FROM hook_deliveries INDEXED BY hook_deliveries_in_flight
-      WHERE status = 'in_flight' AND claimed_at <= :cutoff LIMIT ${stepSize})
-    RETURNING 1 AS done`),
-  cancel: statement(`
-    UPDATE ${byId} SET status = 'cancelled', ended = 1, claimed_by = NULL, claimed_at = NULL
-    WHERE id IN (SELECT id ${byWebhook} AND ended = 0 LIMIT ${stepSize}) RETURNING 1 AS done`),
-  dropDeliveries: statement(`
-    DELETE FROM ${byId} WHERE id IN (SELECT id ${byWebhook} LIMIT ${stepSize}) RETURNING 1 AS done`),
-  purge: statement(`
-    DELETE FROM ${byId} WHERE id IN (
-      SELECT id FROM hook_deliveries INDEXED BY hook_deliveries_ended
-      WHERE ended = 1 AND created_at < :before LIMIT ${stepSize})
-    RETURNING 1 AS done`),
+  /** One step each of what may be long. */
+  resetStale: step(
+    `FROM hook_deliveries INDEXED BY hook_deliveries_in_flight WHERE status = 'in_flight' AND claimed_at <= :cutoff`,
+    ['claimed_at', 'id'],
+    (ids) =>
+      `UPDATE ${byId} SET status = 'pending', claimed_by = NULL, claimed_at = NULL WHERE id IN (${ids})`,
+  ),
+  cancel: step(
+    `${byWebhook} AND ended = 0`,
+    ['created_at', 'id'],
+    (ids) =>
+      `UPDATE ${byId} SET status = 'cancelled', ended = 1, claimed_by = NULL, claimed_at = NULL WHERE id IN (${ids})`,
+  ),
+  dropDeliveries: step(
+    byWebhook,
+    ['ended', 'created_at', 'id'],
+    (ids) => `DELETE FROM ${byId} WHERE id IN (${ids})`,
+  ),
+  purge: step(
+    `FROM hook_deliveries INDEXED BY hook_deliveries_ended WHERE ended = 1 AND created_at < :before`,
+    ['created_at', 'id'],
+    (ids) => `DELETE FROM ${byId} WHERE id IN (${ids})`,
+  ),
 }
