@@ -1,5 +1,6 @@
 /**
- * 013_addresses_and_sizes: by what users are found by e-mail, however it is written, invites by who made them; and how large deliveries are.
+ * 013_addresses_and_sizes: by what users are found by e-mail, however it is written, invites by who made them; how large deliveries are;
+ * and half a character that waits for the other half.
  *
  * Addresses are folded as `services/emails.ts` does it, and by statements alone, so that this serves a database behind a network too.
  */
@@ -56,6 +57,9 @@ const statements = [
   `CREATE INDEX hook_deliveries_in_flight ON hook_deliveries (claimed_at, id, size_bytes) WHERE status = 'in_flight'`,
   `CREATE INDEX hook_deliveries_by_webhook ON hook_deliveries (webhook_id, ended, created_at, id, size_bytes)`,
   `CREATE INDEX hook_deliveries_ended ON hook_deliveries (created_at, id, size_bytes) WHERE ended = 1`,
+
+  // The first half of a character, as a number, that stood at the end of a job's last chunk.
+  `ALTER TABLE jobs ADD COLUMN high_surrogate INTEGER`,
 ]
 
 export default Effect.gen(function* () {

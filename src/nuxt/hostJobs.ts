@@ -78,7 +78,7 @@ export interface BackgroundJobProvider {
     id: string,
     update: {
       /** At most 4 Mi characters; content has at most 16 Mi. */
-      readonly contentChunk?: string | undefined
+      readonly contentChunk?: string | null | undefined
       readonly chunksReceived?: number | undefined
       readonly tool_calls?: Json
       readonly workflow_state?: Json

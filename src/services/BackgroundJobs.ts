@@ -155,8 +155,11 @@ export interface CreateJob extends WithJobLimits {
 
 /** What has become of a job. What is absent stays as it is, null clears. */
 export interface UpdateJob extends OwnedJob {
-  /** At most 4 Mi characters; half a character or a NUL becomes U+FFFD. All content together has at most 16 Mi. */
-  readonly contentChunk?: string | undefined
+  /**
+   * At most 4 Mi characters; absent when null. All content together has at most 16 Mi. Where it ends within a character, the half is held
+   * back until the next chunk brings the other. Half a character that stays alone, or a NUL, becomes U+FFFD.
+   */
+  readonly contentChunk?: string | null | undefined
   /** A safe integer of at least 0. */
   readonly chunksReceived?: number | undefined
   /** In place of what is there. */

@@ -119,24 +119,56 @@ const ownedIn = ({ id, leaseOwner }: Readonly<Record<string, unknown>>): Checked
   return Either.map(idIn('leaseOwner', leaseOwner), (owner) => ({ id: job.right, owner }))
 }
 
+/** A chunk without the halves of characters at its ends, whose other halves may be in the chunks beside it. */
+export interface Chunk {
+  readonly text: string
+  /** The second half that it begins with, as a number. */
+  readonly low: number | null
+  /** The first half that it ends with. */
+  readonly high: number | null
+  /** Characters of it all; 0 where there is no chunk. */
+  readonly length: number
+}
+
 /** A document that is undefined stays, one that is null goes. */
 export interface CheckedUpdate extends Owned {
-  /** Empty where there is none. */
-  readonly chunk: string
+  readonly chunk: Chunk
   readonly chunksReceived: number | null
   readonly toolCalls: string | null | undefined
   readonly workflowState: string | null | undefined
 }
 
+const isHigh = (unit: number) => unit >= 0xd800 && unit <= 0xdbff
+const isLow = (unit: number) => unit >= 0xdc00 && unit <= 0xdfff
+
+const chunkIn = (value: unknown): Checked<Chunk> => {
+  const given = value === undefined || value === null ? '' : value
+  if (typeof given !== 'string' || given.length > most.chunk) {
+    return refuseField('contentChunk', `has 0 to ${most.chunk.toLocaleString('en')} characters`)
+  }
+  // Of an empty text there are none.
+  const [first, last] = [given.charCodeAt(0), given.charCodeAt(given.length - 1)]
+  const low = isLow(first) ? first : null
+  const high = isHigh(last) ? last : null
+  const text = given.slice(low === null ? 0 : 1, high === null ? undefined : -1)
+  return Either.right({ text: mended(text), low, high, length: given.length })
+}
+
+/** What a chunk adds to content that may end with a first half: both halves as one character, or U+FFFD for one that is alone. */
+export const joined = (high: number | null, { low, text }: Chunk): string => {
+  if (high === null) return low === null ? text : `\ufffd${text}`
+  return low === null ? `\ufffd${text}` : `${String.fromCharCode(high, low)}${text}`
+}
+
+/** What is to be seen of a first half: nothing while the other may come. */
+export const heldBack = (high: number | null, status: JobStatus): string =>
+  high === null || status === 'streaming' ? '' : '\ufffd'
+
 /** Written out, since it is called for each chunk of each answer. */
 export const checkUpdate = checking((request): Checked<CheckedUpdate> => {
   const owned = ownedIn(request)
   if (Either.isLeft(owned)) return Either.left(owned.left)
-  const chunk = outputIn(
-    'contentChunk',
-    request.contentChunk === undefined ? '' : request.contentChunk,
-    most.chunk,
-  )
+  const chunk = chunkIn(request.contentChunk)
   if (Either.isLeft(chunk)) return Either.left(chunk.left)
   const count = optionalIn(request.chunksReceived, (given) => integerIn('chunksReceived', given))
   if (Either.isLeft(count)) return Either.left(count.left)
@@ -225,13 +257,13 @@ export const changes = (
 }
 
 /** Characters that a job may have before a chunk, so that the chunk goes into it. */
-export const roomBefore = (chunk: string): number => most.content - chunk.length
+export const roomBefore = (chunk: Chunk): number => most.content - chunk.length
 
 /** Whether a chunk is to be added, by the same measure, or why not. */
 export const appends = (
   job: JobState | undefined,
   owner: string | null,
-  chunk: string,
+  chunk: Chunk,
 ): Either.Either<boolean, JobLeaseLost | InvalidInput> =>
   Either.flatMap(changes(job, owner), (does): Either.Either<boolean, InvalidInput> =>
     does && job!.contentLength > roomBefore(chunk)

@@ -217,14 +217,84 @@ suiteOverBatches('background jobs', (subject) => {
 
     it('is taken with half a character or a NUL, which an answer must not be lost for', async () => {
       const id = await create()
-      await jobs().updateJob(id, { contentChunk: 'a\ud83d' })
-      await jobs().updateJob(id, { contentChunk: '\ude00b\0c' })
-      expect(await get(id)).toMatchObject({ content: 'a\ufffd\ufffdb\ufffdc' })
+      await jobs().updateJob(id, { contentChunk: '\ude00a\ud83d-' })
+      await jobs().updateJob(id, { contentChunk: 'b\0c' })
+      expect(await get(id)).toMatchObject({ content: '\ufffda\ufffd-b\ufffdc' })
       await jobs().completeJob(id, 'a\u{1f600}b\0c\ud83d')
       expect(await get(id)).toMatchObject({ status: 'complete', content: 'a\u{1f600}b\ufffdc\ufffd' })
       const failing = await create()
       await jobs().failJob(failing, 'no\0\ud800')
       expect(await get(failing)).toMatchObject({ status: 'error', error: 'no\ufffd\ufffd' })
+    })
+
+    describe('within a character', () => {
+      /** The content after each chunk. */
+      const after = async (id: string, ...chunks: ReadonlyArray<string>) => {
+        const seen: Array<string> = []
+        for (const contentChunk of chunks) {
+          await jobs().updateJob(id, { contentChunk })
+          seen.push((await get(id))!.content)
+        }
+        return seen
+      }
+
+      it('holds its first half back until the other comes', async () => {
+        const id = await create()
+        expect(await after(id, 'a\ud83d', '\ude00b')).toEqual(['a', 'a\u{1f600}b'])
+        expect(await after(id, '\udbff', '\udfff', '\ud800', '\udc00\ud83d', '\ude00')).toEqual(
+          ['', '\u{10ffff}', '\u{10ffff}', '\u{10ffff}\u{10000}', '\u{10ffff}\u{10000}\u{1f600}'].map(
+            (text) => `a\u{1f600}b${text}`,
+          ),
+        )
+      })
+
+      it('waits over what is no chunk', async () => {
+        const id = await create()
+        await after(id, 'a\ud83d')
+        await jobs().updateJob(id, { contentChunk: '', chunksReceived: 5 })
+        await jobs().updateJob(id, { tool_calls: [1] })
+        expect(await after(id, '\ude00')).toEqual(['a\u{1f600}'])
+      })
+
+      it('replaces halves that find no other', async () => {
+        const id = await create()
+        expect(await after(id, '\ude00a', '\ud83d', '\ud83d', 'b', '\ud83dc', '\ude00')).toEqual([
+          '\ufffda',
+          '\ufffda',
+          '\ufffda\ufffd',
+          '\ufffda\ufffd\ufffdb',
+          '\ufffda\ufffd\ufffdb\ufffdc',
+          '\ufffda\ufffd\ufffdb\ufffdc\ufffd',
+        ])
+      })
+
+      it('replaces what is held when the job ends without its content', async () => {
+        for (const end of [
+          (id: string) => jobs().failJob(id, 'e'),
+          (id: string) => jobs().abortJob(id, 'ann'),
+          async () => {
+            at(timeout + 1)
+            await jobs().cleanupExpired()
+          },
+        ]) {
+          const id = await create()
+          await after(id, 'a\ud83d')
+          await end(id)
+          expect((await get(id))?.content).toBe('a\ufffd')
+          at(0)
+        }
+        const id = await create()
+        await after(id, 'a\ud83d')
+        await jobs().completeJob(id, 'b')
+        expect((await get(id))?.content).toBe('b')
+      })
+
+      it('is told alike to whoever claims the job', async () => {
+        const id = await create({ execution: 1 })
+        await after(id, 'a\ud83d')
+        expect(await jobs().claimNextJob('w', start, start + 10)).toMatchObject({ content: 'a' })
+        expect(await after(id, '\ude00')).toEqual(['a\u{1f600}'])
+      })
     })
 
     it('leaves out members that are undefined, as JSON does', async () => {
@@ -601,7 +671,7 @@ suiteOverBatches('background jobs', (subject) => {
     })
 
     it.each<readonly [string, ReadonlyArray<unknown>]>([
-      ['contentChunk', [5, null, {}]],
+      ['contentChunk', [5, {}]],
       ['chunksReceived', [-1, 0.5, '5', null, 2 ** 53]],
       ['tool_calls', noJson],
       ['workflow_state', noJson],

@@ -20,6 +20,8 @@ import {
   checkUserJob,
   type CheckedCreate,
   type CheckedLease,
+  heldBack,
+  joined,
   mayBegin,
   timedOut,
 } from '../../services/jobRules.js'
@@ -31,6 +33,8 @@ interface StoredJob extends Omit<CheckedCreate, 'limits'> {
   readonly startedAt: number
   status: JobStatus
   chunks: Array<string>
+  /** The first half of a character that stood at the end of the last chunk. */
+  high: number | null
   contentLength: number
   chunksReceived: number
   lastActivityAt: number
@@ -55,7 +59,7 @@ const toJob = (job: StoredJob): Job => ({
   model: job.model,
   ...present('kind', job.kind),
   status: job.status,
-  content: job.chunks.join(''),
+  content: job.chunks.join('') + heldBack(job.high, job.status),
   chunksReceived: job.chunksReceived,
   startedAt: job.startedAt,
   lastActivityAt: job.lastActivityAt,
@@ -121,6 +125,7 @@ const make = Effect.gen(function* () {
               id,
               status: 'streaming',
               chunks: [],
+              high: null,
               contentLength: 0,
               chunksReceived: 0,
               startedAt: now,
@@ -149,7 +154,9 @@ const make = Effect.gen(function* () {
           const job = jobs.get(id)
           if (!(yield* appends(job, owner, chunk))) return
           Object.assign(job!, {
-            chunks: [...job!.chunks, chunk],
+            ...(chunk.length === 0
+              ? {}
+              : { chunks: [...job!.chunks, joined(job!.high, chunk)], high: chunk.high }),
             contentLength: job!.contentLength + chunk.length,
             chunksReceived: given.chunksReceived ?? job!.chunksReceived,
             toolCalls: given.toolCalls === undefined ? job!.toolCalls : given.toolCalls,
@@ -166,6 +173,7 @@ const make = Effect.gen(function* () {
           const job = jobs.get(id)
           if (!(yield* changes(job, owner))) return
           job!.chunks = [content]
+          job!.high = null
           end(job!, 'complete', now)
         }),
       ),

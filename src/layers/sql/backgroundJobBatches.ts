@@ -13,6 +13,7 @@ import {
   type CheckedFail,
   type CheckedLease,
   type CheckedUpdate,
+  heldBack,
   type JobCounts,
   type JobState,
   mayBegin,
@@ -46,7 +47,7 @@ const toJob = (row: Row, documents: ReadonlyArray<Row>, pieces: ReadonlyArray<Ro
   messageId: row.message_id,
   model: row.model,
   status: row.status,
-  content: pieces.map(({ text }) => text).join(''),
+  content: pieces.map(({ text }) => text).join('') + heldBack(row.high_surrogate, row.status),
   chunksReceived: row.chunks_received,
   startedAt: row.started_at,
   lastActivityAt: row.last_activity_at,
@@ -115,14 +116,15 @@ export const update = (
   now: number,
 ): Batch<void, JobLeaseLost | InvalidInput> => {
   const job = { id, owner, roomBefore: roomBefore(chunk) }
-  const pieces = chunk === '' ? 0 : 1
+  const pieces = chunk.length === 0 ? 0 : 1
+  const { text, low, high, length } = chunk
   return {
     statements: [
       sql.state(job),
       ...documentOf(job, 'tool_calls', toolCalls),
       ...documentOf(job, 'workflow_state', workflowState),
-      ...(pieces === 0 ? [] : [sql.append({ ...job, chunk })]),
-      sql.update({ ...job, now, pieces, length: chunk.length, chunksReceived }),
+      ...(pieces === 0 ? [] : [sql.append({ ...job, text, low })]),
+      sql.update({ ...job, now, pieces, length, high, chunksReceived }),
     ],
     read: (results) => Either.map(appends(stateIn(results), owner, chunk), () => undefined),
   }

@@ -10,7 +10,7 @@ export const stepSize = 500
 const stepLength = 4 * 1024 * 1024
 
 const columns = `id, user_id, thread_id, message_id, model, kind, status, chunks_received, started_at, last_activity_at,
-  completed_at, error, lease_owner, lease_expires_at, attempts`
+  completed_at, error, lease_owner, lease_expires_at, attempts, high_surrogate`
 
 const streaming = `FROM jobs INDEXED BY jobs_streaming WHERE completed_at IS NULL`
 
@@ -26,6 +26,12 @@ const mayChange = `id = :id AND status = 'streaming' AND (:owner IS NULL OR leas
 const isVisible = `id = :id AND (:userId = '*' OR user_id = :userId)`
 
 const isClaimable = `status = 'streaming' AND has_execution = 1 AND coalesce(lease_expires_at, 0) <= :now`
+
+/** As `joined` of `services/jobRules.ts`, since what the last chunk ended with is known here alone. */
+const joined = `
+  CASE WHEN high_surrogate IS NULL AND :low IS NULL THEN ''
+    WHEN high_surrogate IS NULL OR :low IS NULL THEN char(${0xfffd})
+    ELSE char(${0x10000} + (high_surrogate - ${0xd800}) * 1024 + :low - ${0xdc00}) END || :text`
 
 /** What belongs to the job that some subquery names. */
 const belongings = (job: string) => ({
@@ -82,9 +88,10 @@ export const backgroundJobsSql = {
   /** Before the job's row counts it. */
   append: statement(`
     INSERT INTO job_chunks (job_id, seq, text)
-    SELECT id, piece_count, :chunk FROM jobs WHERE ${mayChange} AND content_length <= :roomBefore`),
+    SELECT id, piece_count, ${joined} FROM jobs WHERE ${mayChange} AND content_length <= :roomBefore`),
   update: statement(`
     UPDATE jobs SET content_length = content_length + :length, piece_count = piece_count + :pieces,
+      high_surrogate = iif(:pieces, :high, high_surrogate),
       chunks_received = coalesce(:chunksReceived, chunks_received), last_activity_at = :now
     WHERE ${mayChange} AND content_length <= :roomBefore`),
 
@@ -95,7 +102,7 @@ export const backgroundJobsSql = {
   ),
   complete: statement(`
     UPDATE jobs SET status = 'complete', completed_at = :now, last_activity_at = :now, lease_owner = NULL, lease_expires_at = NULL,
-      content_length = :length, piece_count = 1
+      content_length = :length, piece_count = 1, high_surrogate = NULL
     WHERE ${mayChange}`),
   fail: statement(`
     UPDATE jobs SET status = 'error', completed_at = :now, last_activity_at = :now, lease_owner = NULL, lease_expires_at = NULL,
