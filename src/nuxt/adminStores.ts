@@ -14,8 +14,8 @@ import type {
 
 const workspaceAccess = (run: Run): WorkspaceAccessStore => ({
   listMembers: async (request) =>
-    run(({ memberships }) =>
-      Effect.map(memberships.listMembers(readFields(request).workspaceId as string), (members) =>
+    run(({ administration }) =>
+      Effect.map(administration.listMembers(request), (members) =>
         members.map(({ userId, email, role }): WorkspaceMemberInfo =>
           email === undefined ? { userId, role } : { userId, email, role },
         ),

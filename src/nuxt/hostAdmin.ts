@@ -37,7 +37,7 @@ interface OfUser {
  * for an unknown workspace, user or member, 409 for the only owner and for a name of several users, 503 and 500 as the gateway's.
  */
 export interface WorkspaceAccessStore {
-  /** Of a live workspace, oldest membership first. */
+  /** Also of a removed workspace, oldest membership first. */
   listMembers(request: OfWorkspace): Promise<ReadonlyArray<WorkspaceMemberInfo>>
   /** Adds a member, or sets the role of one; found by e-mail, else by provider id, else by user id. */
   upsertMember(request: MemberAssignment): Promise<{ userId: string }>

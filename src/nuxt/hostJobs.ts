@@ -18,7 +18,7 @@ interface MadeFor {
   /** 1..1,024 characters. */
   readonly model: string
   /** Not told when absent. */
-  readonly kind?: JobKind | undefined
+  readonly kind?: JobKind | null | undefined
   /** None when absent or null. */
   readonly tool_calls?: Json
   /** None when absent or null. */
@@ -68,7 +68,7 @@ export interface BackgroundJobProvider {
   createJob(
     input: MadeFor & {
       /** 1..1,024 characters. */
-      readonly idempotencyKey?: string | undefined
+      readonly idempotencyKey?: string | null | undefined
     },
   ): Promise<string>
   /** `*` is any user. Null for an unknown job and for another user's. */
@@ -82,13 +82,13 @@ export interface BackgroundJobProvider {
       readonly chunksReceived?: number | undefined
       readonly tool_calls?: Json
       readonly workflow_state?: Json
-      readonly leaseOwner?: string | undefined
+      readonly leaseOwner?: string | null | undefined
     },
   ): Promise<void>
   /** Ends a job well, with content in place of its chunks. */
-  completeJob(id: string, finalContent: string, leaseOwner?: string): Promise<void>
-  /** Ends a job badly. */
-  failJob(id: string, error: string, leaseOwner?: string): Promise<void>
+  completeJob(id: string, finalContent: string, leaseOwner?: string | null): Promise<void>
+  /** Ends a job badly. What is longer than 1 Mi characters is cut, and says so. */
+  failJob(id: string, error: string, leaseOwner?: string | null): Promise<void>
   /** Ends a streaming job of this user; `*` is any user. Whether there was one. */
   abortJob(id: string, userId: string): Promise<boolean>
   /** Undefined: the process that streams a job may be another one. */

@@ -6,7 +6,7 @@
  */
 import { Context, type Effect, Schema } from 'effect'
 import type { InvalidInput } from './InvalidInput.js'
-import type { LastOwner } from './Memberships.js'
+import type { LastOwner, Member } from './Memberships.js'
 import type { StorageError } from './StorageError.js'
 import type {
   InvalidWorkspaceInput,
@@ -119,6 +119,11 @@ export class Administration extends Context.Tag('or3-provider-sqlite/Administrat
       /** 1..256 characters. */
       readonly workspaceId: string
     }) => Effect.Effect<WorkspaceOverview, InvalidInput | WorkspaceNotFound | StorageError>
+    /** The members of a workspace, also of a removed one, oldest membership first, then by user id. */
+    readonly listMembers: (request: {
+      /** 1..256 characters. */
+      readonly workspaceId: string
+    }) => Effect.Effect<ReadonlyArray<Member>, InvalidInput | WorkspaceNotFound | StorageError>
     /** A new workspace of this owner, whose active workspace stays. */
     readonly createWorkspace: (
       request: WorkspaceDetails & {

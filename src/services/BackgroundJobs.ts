@@ -62,7 +62,7 @@ export const defaultJobLimits: JobLimits = {
   completedJobRetentionMs: 300_000,
 }
 
-/** Any JSON of at most 4 Mi characters as text, 200 levels deep; nothing in it is undefined. */
+/** Any JSON of at most 4 Mi characters as text, 200 levels deep. What is undefined, or a `Date`, becomes what JSON makes of it. */
 export type JobJson = unknown
 
 /** A job. What it does not have is absent. */
@@ -122,7 +122,7 @@ export interface UserJobKey extends JobKey {
 /** A change of a job by whoever is at work on it. */
 export interface OwnedJob extends JobKey {
   /** 1..256 characters. If given, the job changes only while this is its lease's owner, expired or not. */
-  readonly leaseOwner?: string | undefined
+  readonly leaseOwner?: string | null | undefined
 }
 
 /** Limits as a caller knows them: each that is absent, or no number of at least 0, is the default. A fraction is dropped. */
@@ -141,8 +141,8 @@ export interface CreateJob extends WithJobLimits {
   readonly messageId: string
   /** 1..1,024 characters. */
   readonly model: string
-  /** Not told when absent. */
-  readonly kind?: JobKind | undefined
+  /** Not told when absent or null. */
+  readonly kind?: JobKind | null | undefined
   /** None when absent or null. */
   readonly toolCalls?: JobJson
   /** None when absent or null. */
@@ -150,7 +150,7 @@ export interface CreateJob extends WithJobLimits {
   /** Without one a job cannot be claimed. */
   readonly execution?: JobJson
   /** 1..1,024 characters; counts among the jobs of its user that are kept. */
-  readonly idempotencyKey?: string | undefined
+  readonly idempotencyKey?: string | null | undefined
 }
 
 /** What has become of a job. What is absent stays as it is, null clears. */
@@ -176,7 +176,7 @@ export interface CompleteJob extends OwnedJob {
 
 /** The end of a job that did not. */
 export interface FailJob extends OwnedJob {
-  /** At most 1 Mi characters. */
+  /** What is longer than 1 Mi characters is cut, and says so. */
   readonly error: string
 }
 

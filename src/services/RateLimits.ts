@@ -15,9 +15,9 @@ import type { InvalidInput } from './InvalidInput.js'
 
 /** What is limited, and how. */
 export interface RateLimit {
-  /** 1..1,024 characters. */
+  /** 1..1,048,576 characters; of one that is longer than 1,024 a hash is kept. */
   readonly key: string
-  /** Milliseconds: 1..366 days. */
+  /** Milliseconds, up to 366 days; a fraction is rounded up. */
   readonly windowMs: number
   /** A whole number >= 0. */
   readonly maxRequests: number

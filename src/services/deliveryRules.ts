@@ -17,7 +17,7 @@ import {
   refuseField,
   timeIn,
 } from './inputRules.js'
-import { jsonFault } from './opRules.js'
+import { jsonIn } from './jsonRules.js'
 import { webhookIdIn } from './webhookRules.js'
 import { type Delivery, type DeliveryStatus, deliveryStatuses } from './Webhooks.js'
 
@@ -89,18 +89,17 @@ const ended: ReadonlySet<DeliveryStatus> = new Set(['success', 'failed', 'cancel
 
 export const hasEnded = ({ status }: Pick<Delivery, 'status'>): boolean => ended.has(status)
 
-const jsonIn = (field: string, value: unknown): Checked<string> => {
-  const fault = jsonFault(value, 1, { left: most.json })
-  const json = fault === undefined ? JSON.stringify(value) : undefined
-  const length = typeof value === 'string' ? value.length : json?.length
-  return json === undefined || length! > most.json
-    ? refuseField(field, `is text or other JSON of at most ${most.json.toLocaleString('en')} characters`)
-    : Either.right(json)
+/** Of text its own characters count, not what JSON makes of them. */
+const textOrJsonIn = (field: string, value: unknown): Checked<string> => {
+  if (typeof value !== 'string') return jsonIn(field, value, most.json)
+  return value.length <= most.json
+    ? Either.right(JSON.stringify(value))
+    : refuseField(field, `is text or other JSON of at most ${most.json.toLocaleString('en')} characters`)
 }
 
 /** What a stranger has sent is cut where it is text: whoever notes it can do nothing about it. */
 const responseIn = (value: unknown): Checked<string> =>
-  jsonIn('responseBody', typeof value === 'string' ? value.slice(0, most.json) : value)
+  textOrJsonIn('responseBody', typeof value === 'string' ? value.slice(0, most.json) : value)
 
 /** The same, and without what not every engine keeps. */
 const errorMessageIn = (value: unknown): Checked<string> =>
@@ -128,7 +127,7 @@ const outcomesIn = (said: Readonly<Record<string, unknown>>) => {
     claimedAt: nullable('claimedAt', (value) => timeIn('claimedAt', value)),
     httpStatus: nullable('httpStatus', (value) => integerIn('httpStatus', value)),
     errorMessage: nullable('errorMessage', errorMessageIn),
-    requestJson: nullable('requestPayload', (value) => jsonIn('requestPayload', value)),
+    requestJson: nullable('requestPayload', (value) => textOrJsonIn('requestPayload', value)),
     responseJson: nullable('responseBody', responseIn),
     durationMs: nullable('durationMs', durationIn),
     nextRetryAt: nullable('nextRetryAt', (value) => timeIn('nextRetryAt', value)),

@@ -90,11 +90,12 @@ export const checkCreate = checking((request) =>
       threadId: yield* textIn('threadId', request.threadId, limits.pkLength),
       messageId: yield* textIn('messageId', request.messageId, limits.pkLength),
       model: yield* textOf('model', request.model),
-      kind: yield* optionalIn(request.kind, (kind) => oneOfIn('kind', kind, jobKinds)),
+      kind: (yield* nullableIn(request.kind, (kind) => oneOfIn('kind', kind, jobKinds))) ?? undefined,
       toolCalls: (yield* documentIn('toolCalls', request.toolCalls)) ?? null,
       workflowState: (yield* documentIn('workflowState', request.workflowState)) ?? null,
       execution: (yield* documentIn('execution', request.execution)) ?? null,
-      idempotencyKey: yield* optionalIn(request.idempotencyKey, (key) => textOf('idempotencyKey', key)),
+      idempotencyKey:
+        (yield* nullableIn(request.idempotencyKey, (key) => textOf('idempotencyKey', key))) ?? undefined,
       limits: limitsOf(request.limits),
     } satisfies CheckedCreate
   }),
@@ -115,7 +116,7 @@ interface Owned {
 const ownedIn = ({ id, leaseOwner }: Readonly<Record<string, unknown>>): Checked<Owned> => {
   const job = idIn('id', id)
   if (Either.isLeft(job)) return Either.left(job.left)
-  if (leaseOwner === undefined) return Either.right({ id: job.right, owner: null })
+  if (leaseOwner === undefined || leaseOwner === null) return Either.right({ id: job.right, owner: null })
   return Either.map(idIn('leaseOwner', leaseOwner), (owner) => ({ id: job.right, owner }))
 }
 
@@ -199,9 +200,17 @@ export interface CheckedFail extends Owned {
   readonly error: string
 }
 
+const cutMark = '… [cut]'
+
+/** Of an error too long to keep the beginning: to refuse it would leave the job streaming. */
+const cut = (error: unknown): unknown =>
+  typeof error === 'string' && error.length > most.error
+    ? error.slice(0, most.error - cutMark.length).replace(/[\ud800-\udbff]$/, '') + cutMark
+    : error
+
 export const checkFail = checking((request) =>
   Either.gen(function* () {
-    const error = yield* outputIn('error', request.error, most.error)
+    const error = yield* outputIn('error', cut(request.error), most.error)
     return { ...(yield* ownedIn(request)), error } satisfies CheckedFail
   }),
 )

@@ -10,7 +10,7 @@ import { limits } from './SyncDomain.js'
 const isJson = (value: unknown, depth: number, budget: { left: number }): boolean => {
   if (--budget.left < 0 || depth > limits.payloadDepth) return false
   if (typeof value === 'number') return Number.isFinite(value)
-  // Of members: they are left out, as JSON does.
+  // Members are left out, and in a list it is null, as JSON does.
   if (value === undefined) return depth > 0
   if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean'
   if (value === null) return true
@@ -21,10 +21,12 @@ const isJson = (value: unknown, depth: number, budget: { left: number }): boolea
     }
     return true
   }
+  // Its text, or null for none.
+  if (value instanceof Date) return !Object.hasOwn(value, 'toJSON')
   return isPlainObject(value) && Object.values(value).every((member) => isJson(member, depth + 1, budget))
 }
 
-/** As text of at most `most` characters: null, booleans, finite numbers, strings, and plain lists and objects of them. Undefined members are left out. */
+/** As text of at most `most` characters: null, booleans, finite numbers, strings, and plain lists and objects of them; times become text. Undefined members are left out. */
 export const jsonIn = (field: string, value: unknown, most: number): Checked<string> => {
   try {
     if (isJson(value, 0, { left: most })) {

@@ -57,7 +57,7 @@ export const isPlainObject = (value: unknown): value is JsonObject => {
  * Finds what JSON would not carry faithfully. `budget` counts values: a payload within its byte limit cannot hold more, and
  * one that refers to the same object again and again cannot keep us busy.
  */
-export const jsonFault = (value: unknown, depth: number, budget: { left: number }): OpRule | undefined => {
+const jsonFault = (value: unknown, depth: number, budget: { left: number }): OpRule | undefined => {
   switch (typeof value) {
     case 'string':
     case 'boolean':

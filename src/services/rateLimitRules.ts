@@ -5,14 +5,16 @@ import { Either } from 'effect'
 import { type Checked, readFields, integerIn, textIn } from './inputRules.js'
 import type { RateLimit, RateLimitStats, RateLimitVerdict } from './RateLimits.js'
 
+const longestKey = 2 ** 20
 const longestWindow = 366 * 86_400_000
 
 export const checkRateLimit = (request: unknown): Checked<RateLimit> => {
   const given = readFields(request)
   // Asked for by every request of a host, hence without the comforts of `Either.all`.
-  const key = textIn('key', given.key, 1_024)
+  const key = textIn('key', given.key, longestKey)
   if (Either.isLeft(key)) return Either.left(key.left)
-  const windowMs = integerIn('windowMs', given.windowMs, 1, longestWindow)
+  const window = typeof given.windowMs === 'number' ? Math.ceil(given.windowMs) : given.windowMs
+  const windowMs = integerIn('windowMs', window, 1, longestWindow)
   if (Either.isLeft(windowMs)) return Either.left(windowMs.left)
   const maxRequests = integerIn('maxRequests', given.maxRequests)
   if (Either.isLeft(maxRequests)) return Either.left(maxRequests.left)

@@ -123,6 +123,7 @@ const callPeople = ({ userId, other }: { readonly userId: string; readonly other
     yield* administration.removeWorkspace({ workspaceId, deletedAt: 1 })
     yield* administration.restoreWorkspace({ workspaceId })
     yield* administration.getWorkspace({ workspaceId })
+    yield* administration.listMembers({ workspaceId })
     yield* admins.grant({ userId, createdByUserId: secret })
     yield* admins.isAdmin(userId)
     yield* admins.list
@@ -320,6 +321,7 @@ describe.each(layers)('spans on %s', (_name, layer) => {
         Administration: [
           'listWorkspaces',
           'getWorkspace',
+          'listMembers',
           'createWorkspace',
           'removeWorkspace',
           'restoreWorkspace',

@@ -103,14 +103,14 @@ suiteOverBatches('rate limits', (subject) => {
 
   it.each([
     ['an empty key', '', limit(1)],
-    ['a key of 1,025 characters', 'k'.repeat(1_025), limit(1)],
+    ['a key of more than a mebi of characters', 'k'.repeat(2 ** 20 + 1), limit(1)],
+    ['a long key with a NUL', `${'k'.repeat(2_000)}\0`, limit(1)],
     ['a key with a NUL', 'a\0b', limit(1)],
     ['half a character', '\ud800', limit(1)],
     ['a key that is no text', 7, limit(1)],
     ['no window', 'k', { maxRequests: 1 }],
     ['an empty window', 'k', limit(1, 0)],
     ['a window of more than 366 days', 'k', limit(1, 366 * 86_400_000 + 1)],
-    ['a broken window', 'k', limit(1, 1.5)],
     ['a limit below none', 'k', limit(-1)],
     ['a broken limit', 'k', limit(0.5)],
     ['no limit', 'k', { windowMs: 1 }],
@@ -130,6 +130,34 @@ suiteOverBatches('rate limits', (subject) => {
   ])('refuses %s with 400', async (_what, key, config) => {
     await expect(check(key as string, config as never)).rejects.toMatchObject({ status: 400 })
     await expect(stats(key as string, config as never)).rejects.toMatchObject({ status: 400 })
+  })
+
+  it('takes longer keys too, each of which is its own', async () => {
+    const long = '\u{1f511}'.repeat(2_000)
+    const keys = [
+      ...[
+        long,
+        `${long}a`,
+        `${long}b`,
+        `x${long}`,
+        long.slice(0, 1_024),
+        long.slice(0, 1_026),
+        'k'.repeat(1_025),
+      ],
+      ...['k'.repeat(1_024), 'k'.repeat(2 ** 20)],
+    ]
+    for (const key of keys) {
+      expect(await check(key)).toEqual({ allowed: true, remaining: 2 })
+      expect(await stats(key)).toMatchObject({ limit: 3, remaining: 2 })
+    }
+    expect(await check(long)).toEqual({ allowed: true, remaining: 1 })
+  })
+
+  it('rounds a broken window up', async () => {
+    expect(await check('k', limit(1, 0.2))).toMatchObject({ allowed: true })
+    expect(await check('k', limit(1, 0.2))).toMatchObject({ allowed: false, retryAfterMs: 1 })
+    expect(await check('l', limit(1, 1.5))).toMatchObject({ allowed: true })
+    expect(await check('l', limit(1, 1.5))).toMatchObject({ allowed: false, retryAfterMs: 2 })
   })
 
   it('takes a key of 1,024 characters of any script', async () => {

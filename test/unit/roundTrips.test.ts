@@ -493,6 +493,12 @@ const reads: ReadonlyArray<Case> = [
     member,
     ({ workspaceId }) => administration(({ getWorkspace }) => getWorkspace({ workspaceId })),
   ],
+  [
+    'its members',
+    1,
+    member,
+    ({ workspaceId }) => administration(({ listMembers }) => listMembers({ workspaceId })),
+  ],
   ['users by name', 1, user, () => administration(({ searchUsers }) => searchUsers({ query: 'a' }))],
   [
     'a setting',

@@ -179,6 +179,7 @@ it('no statement holds what the services were given', async () => {
         }
       }
       yield* Effect.flip(administration.getWorkspace({ workspaceId: given }))
+      yield* Effect.flip(administration.listMembers({ workspaceId: given }))
       yield* administration.createWorkspace({ name: given, description: given, ownerUserId: userId })
       yield* administration.restoreWorkspace({ workspaceId })
       yield* Effect.flip(administration.removeWorkspace({ workspaceId: given, deletedAt: 5 }))

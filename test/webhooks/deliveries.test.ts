@@ -82,6 +82,20 @@ suiteOverBatches('deliveries', (subject) => {
       expect(claimed!.request_payload).toEqual(value)
     })
 
+    it('keeps a time and a gap in a list as JSON does', async () => {
+      const time = new Date(start)
+      const given = { at: time, never: new Date(Number.NaN), list: [undefined, time], none: undefined }
+      const kept = { at: time.toISOString(), never: null, list: [null, time.toISOString()] }
+      const { request_payload, response_body, id } = await log({
+        request_payload: given,
+        response_body: [given],
+      })
+      expect([request_payload, response_body]).toEqual([kept, [kept]])
+      expect(await stored(id)).toMatchObject({ request_payload: kept, response_body: [kept] })
+      await store().updateDeliveryLog(id, { request_payload: time })
+      expect(await stored(id)).toMatchObject({ request_payload: time.toISOString() })
+    })
+
     it('takes a mebibyte of payload, and cuts what a stranger sent', async () => {
       const text = 'x'.repeat(1_048_576)
       const made = await log({
@@ -132,7 +146,7 @@ suiteOverBatches('deliveries', (subject) => {
     const ids = ['', 5, null, undefined, 'a\0', '\ud800', 'x'.repeat(257)]
     const cyclic: Array<unknown> = []
     cyclic.push(cyclic)
-    const noJson = [() => 1, Symbol('s'), 1n, Number.NaN, Infinity, new Date(0), new Map(), cyclic, [() => 1]]
+    const noJson = [() => 1, Symbol('s'), 1n, Number.NaN, Infinity, new Map(), cyclic, [() => 1]]
     const noTimes = [-1, '5', Number.NaN, Infinity, 2 ** 53, {}]
     const wrong: ReadonlyArray<readonly [keyof HostDelivery, ReadonlyArray<unknown>]> = [
       ['status', ['', 'done', null, 5]],

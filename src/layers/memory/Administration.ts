@@ -31,6 +31,7 @@ import {
   addWorkspace,
   type Fresh,
   hasOtherOwner,
+  membersOf,
   oldestFirst,
   removeWorkspace,
   requireUser,
@@ -122,6 +123,13 @@ const make = Effect.gen(function* () {
 
     getWorkspace: (request) =>
       Effect.suspend(() => Either.map(Either.flatMap(checkWorkspaceKey(request), requireKnown), overview)),
+
+    listMembers: (request) =>
+      Effect.suspend(() =>
+        Either.map(Either.flatMap(checkWorkspaceKey(request), requireKnown), (workspace) =>
+          membersOf(state, workspace),
+        ),
+      ),
 
     createWorkspace: (request) =>
       Effect.flatMap(fresh, (drawn) =>

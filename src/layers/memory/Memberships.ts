@@ -8,6 +8,7 @@ import { observeMemberships } from '../../services/telemetry.js'
 import { epochSeconds } from '../time.js'
 import {
   hasOtherOwner,
+  membersOf,
   removeMember,
   requireUser,
   requireWorkspace,
@@ -66,19 +67,7 @@ const make = Effect.gen(function* () {
     listMembers: (id) =>
       Effect.suspend(() =>
         Either.gen(function* () {
-          const { members } = yield* requireWorkspace(state, yield* checkId('workspace id', id))
-          return [...members]
-            .map(([userId, { role, since }]) => {
-              const { email, displayName } = state.users.get(userId)!
-              return {
-                userId,
-                role,
-                memberSince: since,
-                ...(email === null ? {} : { email }),
-                ...(displayName === null ? {} : { displayName }),
-              }
-            })
-            .sort((a, b) => a.memberSince - b.memberSince || (a.userId < b.userId ? -1 : 1))
+          return membersOf(state, yield* requireWorkspace(state, yield* checkId('workspace id', id)))
         }),
       ),
   })

@@ -3,8 +3,9 @@
  */
 import { Clock, Effect, Either, Layer } from 'effect'
 import { RateLimits } from '../../services/RateLimits.js'
-import { allowed, checkRateLimit, isCurrent, refused, statsOf } from '../../services/rateLimitRules.js'
+import { allowed, isCurrent, refused, statsOf } from '../../services/rateLimitRules.js'
 import { observeService } from '../../services/telemetry.js'
+import { checkKeptLimit } from '../rateLimitKey.js'
 
 const make = Effect.sync(() => {
   const windows = new Map<string, { readonly endsAt: number; count: number }>()
@@ -17,7 +18,7 @@ const make = Effect.sync(() => {
   return observeService('RateLimits', {
     check: (request) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Either.map(checkRateLimit(request), ({ key, windowMs, maxRequests }) => {
+        Either.map(checkKeptLimit(request), ({ key, windowMs, maxRequests }) => {
           const window = current(key, now, windowMs) ?? { endsAt: now + windowMs, count: 0 }
           windows.set(key, window)
           if (window.count >= maxRequests) return refused(window.endsAt, now)
@@ -28,7 +29,7 @@ const make = Effect.sync(() => {
 
     stats: (request) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Either.map(checkRateLimit(request), ({ key, windowMs, maxRequests }) => {
+        Either.map(checkKeptLimit(request), ({ key, windowMs, maxRequests }) => {
           const window = current(key, now, windowMs)
           return window === undefined
             ? null

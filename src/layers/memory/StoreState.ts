@@ -5,6 +5,8 @@ import { Context, Either, Layer } from 'effect'
 import { foldedEmail } from '../../services/emails.js'
 import { statusAt, type StoredInvite } from '../../services/inviteRules.js'
 import type { Invite } from '../../services/Invites.js'
+import type { Member } from '../../services/Memberships.js'
+import { profileOf } from '../../services/workspaceRules.js'
 import { type Role, UserNotFound, WorkspaceNotFound } from '../../services/WorkspaceStore.js'
 
 export interface User {
@@ -145,6 +147,15 @@ export const workspacesOf = (state: State, userId: string): ReadonlyArray<Worksp
   [...state.workspaces.values()]
     .filter(({ removedAt, members }) => removedAt === null && members.has(userId))
     .sort(oldestFirst)
+
+/** The members of a workspace, oldest membership first. */
+export const membersOf = ({ users }: State, { members }: Workspace): ReadonlyArray<Member> =>
+  [...members]
+    .map(([userId, { role, since }]) => {
+      const { email, displayName } = users.get(userId)!
+      return { ...profileOf(userId, email, displayName), role, memberSince: since }
+    })
+    .sort((a, b) => a.memberSince - b.memberSince || (a.userId < b.userId ? -1 : 1))
 
 /** Removes a live workspace. */
 export const removeWorkspace = (state: State, workspace: Workspace, at: number): void => {

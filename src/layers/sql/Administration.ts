@@ -34,6 +34,11 @@ const make = Effect.gen(function* () {
         read('find workspace', administration.getWorkspace(workspaceId)),
       ),
 
+    listMembers: (request) =>
+      Effect.flatMap(checkWorkspaceKey(request), (workspaceId) =>
+        read('list members', administration.listMembers(workspaceId)),
+      ),
+
     createWorkspace: (request) =>
       Effect.gen(function* () {
         const { userId, ...said } = yield* checkNewWorkspace(request)

@@ -6,11 +6,12 @@
  */
 import { Cause, Clock, Effect, Either, Exit, Fiber, Layer, Option, Runtime } from 'effect'
 import { type RateLimit, RateLimits, type RateLimitVerdict } from '../../services/RateLimits.js'
-import { allowed, checkRateLimit, isCurrent, refused, statsOf } from '../../services/rateLimitRules.js'
+import { allowed, isCurrent, refused, statsOf } from '../../services/rateLimitRules.js'
 import type { StorageError } from '../../services/StorageError.js'
 import { observeService } from '../../services/telemetry.js'
 import { storageMessage } from '../causes.js'
 import { limitedWarning } from '../logLimit.js'
+import { checkKeptLimit } from '../rateLimitKey.js'
 import { Batches } from './Batches.js'
 import { findWindow, forget, take, type Taken } from './rateLimitBatches.js'
 
@@ -179,7 +180,7 @@ const make = Effect.gen(function* () {
   return observeService('RateLimits', {
     check: (request) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const limit = checkRateLimit(request)
+        const limit = checkKeptLimit(request)
         return Either.isLeft(limit)
           ? Effect.fail(limit.left)
           : ask(windowOf(limit.right, now), limit.right, now)
@@ -187,7 +188,7 @@ const make = Effect.gen(function* () {
 
     stats: (request) =>
       Effect.gen(function* () {
-        const limit = yield* checkRateLimit(request)
+        const limit = yield* checkKeptLimit(request)
         const { key, windowMs, maxRequests } = limit
         const now = yield* Clock.currentTimeMillis
         const stored = yield* Effect.option(read('find window', findWindow(limit, now)))

@@ -9,7 +9,7 @@ import {
   type CheckedUserQuery,
   type CheckedWorkspaceQuery,
 } from '../../services/administrationRules.js'
-import { LastOwner } from '../../services/Memberships.js'
+import { LastOwner, type Member } from '../../services/Memberships.js'
 import {
   type Role,
   UserNotFound,
@@ -19,6 +19,7 @@ import {
 import { profileOf } from '../../services/workspaceRules.js'
 import { administrationSql } from './administrationSql.js'
 import { type Batch, firstOf, type Row } from './batch.js'
+import { toMember } from './membershipBatches.js'
 import type { Fresh } from './workspaceBatches.js'
 import { workspaceSql } from './workspaceSql.js'
 
@@ -63,6 +64,11 @@ const orUnknown = <A>(row: Row | undefined, to: (row: Row) => A): Either.Either<
 export const getWorkspace = (workspaceId: string): Batch<WorkspaceOverview, WorkspaceNotFound> => ({
   statements: [administrationSql.overview({ workspaceId })],
   read: (results) => orUnknown(firstOf(results, 0), overviewIn),
+})
+
+export const listMembers = (workspaceId: string): Batch<ReadonlyArray<Member>, WorkspaceNotFound> => ({
+  statements: [administrationSql.workspace({ workspaceId }), workspaceSql.members({ workspaceId })],
+  read: (results) => orUnknown(firstOf(results, 0), () => results[1]!.map(toMember)),
 })
 
 /** `deletedAt` in epoch seconds. */

@@ -76,7 +76,7 @@ export const removeMember = (membership: Membership, now: number): Batch<void, R
   read: (results) => mayChange(results),
 })
 
-const toMember = (row: Row): Member => ({
+export const toMember = (row: Row): Member => ({
   ...profileOf(row.user_id, row.email, row.display_name),
   role: row.role,
   memberSince: row.created_at,
