@@ -1,5 +1,6 @@
 /**
- * 013_addresses_and_sizes: by what users are found by e-mail, however it is written, invites by who made them; how large deliveries are;
+ * 013_addresses_and_sizes: by what users are found by e-mail, however it is written, invites by who made them
+ * and when they ended; how large deliveries are;
  * and half a character that waits for the other half.
  *
  * Addresses are folded as `services/emails.ts` does it, and by statements alone, so that this serves a database behind a network too.
@@ -45,6 +46,11 @@ const statements = [
   ...fold('workspace_invites', 'email'),
   // Those that go when whoever made them does.
   `CREATE INDEX workspace_invites_open ON workspace_invites (workspace_id, invited_by_user_id) WHERE status = 'pending'`,
+  // The rows' own numbers tell the order of those of one second; an index ends with them.
+  `DROP INDEX workspace_invites_by_age`,
+  `CREATE INDEX workspace_invites_by_age ON workspace_invites (workspace_id, created_at)`,
+  // When each ended, or will.
+  `CREATE INDEX workspace_invites_by_end ON workspace_invites (iif(status = 'pending', expires_at, updated_at))`,
 
   // size_bytes: of payload and response, as UTF-8. It stands in every index that leads to many, since in the row it comes after them.
   `ALTER TABLE hook_deliveries ADD COLUMN size_bytes INTEGER NOT NULL DEFAULT 0`,

@@ -114,6 +114,14 @@ const jobs = Effect.gen(function* () {
     INSERT OR IGNORE INTO job_chunks (job_id, seq, text)
     SELECT ${text('id')}, 0, ${text('content')} FROM background_jobs
     WHERE coalesce(content, '') <> '' AND ${text('id')} IN (SELECT id FROM jobs)`)
+  // In which SQLite counts characters otherwise.
+  const wide = yield* rows<{ id: string }>(
+    `SELECT job_id AS id FROM job_chunks WHERE length(text) < length(CAST(text AS BLOB))`,
+  )
+  for (const { id } of wide) {
+    const [content] = yield* rows<{ text: string }>('SELECT text FROM job_chunks WHERE job_id = ?', [id])
+    yield* run('UPDATE jobs SET content_length = ? WHERE id = ?', [content!.text.length, id])
+  }
   for (const name of ['tool_calls', 'workflow_state', 'execution']) {
     yield* run(`
       INSERT OR IGNORE INTO job_documents (job_id, name, json)

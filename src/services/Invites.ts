@@ -7,7 +7,8 @@
  * worth anything, and it is accepted once, whoever else tries at the same time.
  *
  * An invite is worth no more than its maker: those that a member made are revoked when they are removed, or are no owner any more,
- * unless they administer the deployment. Those that are addressed to a member are revoked when the member is removed.
+ * unless they administer the deployment. Those that are addressed to a member are revoked when the member is removed. One that ended
+ * is kept for 30 days, during which whoever comes with it is told what became of it.
  */
 import { Context, type Effect, Schema } from 'effect'
 import type { InvalidInput } from './InvalidInput.js'
@@ -108,7 +109,7 @@ export interface NewInvite {
   readonly role: Role
   /** Who invites: an owner of the workspace, or an administrator of the deployment. */
   readonly invitedByUserId: string
-  /** Epoch seconds, later than now; a fraction is dropped. */
+  /** Epoch seconds, or milliseconds above 1e11, later than now; a fraction is dropped. */
   readonly expiresAt: number
   /** 1..256 characters, compared as they are. */
   readonly tokenHash: string

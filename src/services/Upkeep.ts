@@ -27,7 +27,7 @@ export class Upkeep extends Context.Tag('or3-provider-sqlite/Upkeep')<
       readonly retention: Duration.DurationInput
       readonly workspaceId?: string | undefined
     }) => Effect.Effect<UpkeepReport, StorageError>
-    /** Refreshes the query planner's figures; copies the write-ahead log back into the database file and empties it. */
+    /** Removes invites that ended more than 30 days ago. Refreshes the query planner's figures; copies the write-ahead log back into the database file and empties it. */
     readonly tidy: Effect.Effect<void, StorageError>
   }
 >() {}

@@ -36,15 +36,11 @@ export type CheckedWorkspaceQuery = Either.Either.Right<ReturnType<typeof checkW
 export const checkWorkspaceKey = (request: unknown): Checked<string> =>
   idIn('workspaceId', readFields(request).workspaceId)
 
-/** Above it, a time is in milliseconds: in seconds it would be in the year 5138. */
-const latestSecond = 1e11
-
 export const checkRemoval = (request: unknown) => {
   const { workspaceId, deletedAt } = readFields(request)
-  const isMillis = typeof deletedAt === 'number' && deletedAt > latestSecond
   return Either.all({
     workspaceId: idIn('workspaceId', workspaceId),
-    deletedAt: secondsIn('deletedAt', isMillis ? deletedAt / 1_000 : deletedAt),
+    deletedAt: secondsIn('deletedAt', deletedAt),
   })
 }
 

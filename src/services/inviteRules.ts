@@ -88,13 +88,19 @@ const emailIn = (value: unknown): Checked<string> => {
     : refuseField('email', 'is an e-mail address of 3 to 320 characters')
 }
 
-/** A time in epoch seconds; a fraction is dropped. */
+/** Above it, a time is in milliseconds: in seconds it would be in the year 5138. */
+const latestSecond = 1e11
+
+/** A time in epoch seconds, or in milliseconds; a fraction is dropped. */
 export const secondsIn = (field: string, value: unknown): Checked<number> => {
-  const seconds = typeof value === 'number' ? Math.floor(value) : -1
-  return Number.isSafeInteger(seconds) && seconds >= 0
-    ? Either.right(seconds)
+  const time = typeof value === 'number' ? value : -1
+  return Number.isSafeInteger(Math.floor(time)) && time >= 0
+    ? Either.right(Math.floor(time > latestSecond ? time / 1_000 : time))
     : refuseField(field, 'is a time in seconds')
 }
+
+/** For how long an invite is kept after its end, in seconds: whoever comes with it meanwhile is told what became of it. */
+export const keptAfterEnd = 30 * 86_400
 
 export const roleIn = (value: unknown): Checked<Role> => oneOfIn('role', value, Role.literals)
 

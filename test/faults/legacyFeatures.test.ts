@@ -323,6 +323,11 @@ describe.each([
         content: 'Hello \u{1f600}',
       })
       expect(await jobs.getJob('before', 'bob')).toBeNull()
+      // As JavaScript counts them.
+      expect(query(path, 'SELECT DISTINCT content_length AS length FROM jobs ORDER BY 1')).toEqual([
+        { length: 0 },
+        { length: 'Hello \u{1f600}'.length },
+      ])
       const broken = await jobs.getJob('broken', '*')
       expect(broken).toMatchObject({ status: 'error', error: 'no model', content: '', completedAt: now - 5 })
       expect(broken).not.toHaveProperty('execution')

@@ -13,7 +13,7 @@ import { batchesOn } from '../../src/layers/synchronous/Batches.js'
 import { trimChangeLog } from '../../src/layers/sql/retention.js'
 import { letOthersGo } from '../../src/layers/time.js'
 import { layerSchedule, layer as upkeepLayer } from '../../src/layers/synchronous/Upkeep.js'
-import { StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
+import { Invites, StorageError, SyncGateway, Upkeep, WorkspaceStore } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
 import { sqlLayer } from '../support/layerSubjects.js'
 import { temporaryFolder } from '../support/temporaryFolder.js'
@@ -53,6 +53,48 @@ const logLength = Effect.flatMap(Database, ({ direct }) =>
 )
 
 describe('upkeep', () => {
+  it.scoped('removes invites 30 days after their end, and no others', () =>
+    Effect.gen(function* () {
+      const [upkeep, invites, store] = [yield* Upkeep, yield* Invites, yield* WorkspaceStore]
+      const { userId } = yield* store.getOrCreateUser({ provider: 'p', providerUserId: 'u' })
+      const { workspaceId } = yield* store.createWorkspace({ userId, name: 'W' })
+      const seconds = (days: number) => days * 86_400
+      const invite = (tokenHash: string, expiresAt: number) =>
+        invites.create({
+          workspaceId,
+          email: 'a@b.c',
+          role: 'viewer',
+          invitedByUserId: userId,
+          expiresAt,
+          tokenHash,
+        })
+      const kept = Effect.gen(function* () {
+        yield* upkeep.tidy
+        return (yield* invites.list({ workspaceId, limit: 500 })).map(({ tokenHash }) => tokenHash).sort()
+      })
+      yield* invite('open', seconds(1_000))
+      yield* invite('expires', seconds(10))
+      yield* invite('used', seconds(1_000))
+      const { inviteId } = yield* invite('revoked', seconds(1_000))
+      yield* TestClock.adjust('5 days')
+      yield* invites.consume({ workspaceId, email: 'a@b.c', tokenHash: 'used', acceptedUserId: userId })
+      yield* TestClock.adjust('1 day')
+      yield* invites.revoke({ workspaceId, inviteId, revokedByUserId: userId })
+      yield* TestClock.adjust('29 days')
+      expect(yield* kept).toEqual(['expires', 'open', 'revoked', 'used'])
+      yield* TestClock.adjust('1 second')
+      expect(yield* kept).toEqual(['expires', 'open', 'revoked'])
+      yield* TestClock.adjust('1 day')
+      expect(yield* kept).toEqual(['expires', 'open'])
+      yield* TestClock.adjust('4 days')
+      expect(yield* kept).toEqual(['open'])
+      // More of them than a step takes.
+      for (let n = 0; n < 501; n++) yield* invite(`many ${n}`, seconds(41))
+      yield* TestClock.adjust('100 days')
+      expect(yield* kept).toEqual(['open'])
+    }).pipe(Effect.provide(services())),
+  )
+
   it.scoped('collects all workspaces one after another, or the one that is named', () =>
     Effect.gen(function* () {
       const upkeep = yield* Upkeep

@@ -80,6 +80,22 @@ suiteOverBatches('invites', (subject) => {
       ])
     })
 
+    it.each([
+      [start + 5, start + 5],
+      [1e11, 1e11],
+      [1e11 + 1, 1e8],
+      [(start + 5) * 1_000, start + 5],
+      [(start + 5) * 1_000 + 999.9, start + 5],
+    ])('until %d is until second %d: what is above 1e11 are milliseconds', async (given, expiresAt) => {
+      const shared = await sharedWorkspace(subject())
+      if (expiresAt <= start) {
+        expect((await refusal(invite(shared, { expiresAt: given }))).status).toBe(400)
+        return
+      }
+      await invite(shared, { expiresAt: given })
+      expect(await store().listInvites(claim(shared))).toMatchObject([{ expiresAt }])
+    })
+
     it.each(roles)('may invite as %s', async (role) => {
       const shared = await sharedWorkspace(subject())
       await invite(shared, { role })
@@ -150,10 +166,24 @@ suiteOverBatches('invites', (subject) => {
         at(Math.floor(n / 2))
         ids.push(await invite(shared, { tokenHash: `h${n}` }))
       }
-      const list = await store().listInvites(claim(shared))
-      const sorted = [...list].sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
-      expect(list).toEqual(sorted)
-      expect(list.map(({ id }) => id).sort()).toEqual([...ids].sort())
+      const list = async (limit = 100) =>
+        (await store().listInvites({ ...claim(shared), limit })).map(({ id }) => id)
+      expect(await list()).toEqual(ids.toReversed())
+      expect(await list(3)).toEqual(ids.toReversed().slice(0, 3))
+      // What becomes of one makes it no younger.
+      await revoke(shared, ids[3]!)
+      await consume(shared, shared.viewer, { tokenHash: 'h2' })
+      expect(await list()).toEqual(ids.toReversed())
+    })
+
+    it('and so it is looked up, of several of one second', async () => {
+      const shared = await sharedWorkspace(subject())
+      for (const role of ['viewer', 'owner', 'editor', 'viewer', 'owner'] as const) {
+        await invite(shared, { role })
+        expect(await validate(shared)).toEqual({ ok: true, role })
+      }
+      expect(await consume(shared, shared.stranger)).toEqual({ ok: true, role: 'owner' })
+      expect(await validate(shared)).toEqual({ ok: true, role: 'viewer' })
     })
 
     it('filters by the status of now', async () => {

@@ -714,11 +714,11 @@ describe('a collection', () => {
     ).toBe(trips)
   })
 
-  it('of all workspaces where nothing waits: one, and two for each workspace', async () => {
+  it('of all workspaces where nothing waits: two, and two for each workspace', async () => {
     const call = Effect.flatMap(Upkeep, ({ collect, tidy }) =>
       Effect.zipRight(collect({ retention: Duration.days(30) }), tidy),
     )
-    expect(await tripsOf(0, call)).toBe(3)
+    expect(await tripsOf(0, call)).toBe(4)
   })
 
   it('is told of beforehand in a few', async () => {

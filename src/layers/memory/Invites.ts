@@ -25,8 +25,9 @@ import { observeService } from '../../services/telemetry.js'
 import { epochSeconds } from '../time.js'
 import { type KeptInvite, requireUser, requireWorkspace, signIn, StoreState } from './StoreState.js'
 
-const newestFirst = (a: KeptInvite, b: KeptInvite): number =>
-  b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1)
+/** The one that was made later is the younger one of a second. */
+const newestFirst = <A extends Pick<KeptInvite, 'createdAt'>>(invites: ReadonlyArray<A>): ReadonlyArray<A> =>
+  [...invites].reverse().sort((a, b) => b.createdAt - a.createdAt)
 
 const make = Effect.gen(function* () {
   const ids = yield* IdGenerator
@@ -40,6 +41,7 @@ const make = Effect.gen(function* () {
       mayInvite(members.get(userId)?.role ?? null, admins.has(userId)),
     )
 
+  /** In the order in which they were made. */
   const invitesOf = (workspaceId: string) =>
     [...invites.values()].filter((invite) => invite.workspaceId === workspaceId)
 
@@ -49,7 +51,7 @@ const make = Effect.gen(function* () {
 
   /** A pending one, else the newest. */
   const best = (found: ReadonlyArray<KeptInvite>, now: number): KeptInvite | undefined => {
-    const sorted = [...found].sort(newestFirst)
+    const sorted = newestFirst(found)
     return sorted.find((invite) => statusAt(invite, now) === 'pending') ?? sorted[0]
   }
 
@@ -103,10 +105,9 @@ const make = Effect.gen(function* () {
         Either.gen(function* () {
           const { workspaceId, status, limit } = yield* checkInviteQuery(request)
           yield* requireWorkspace(state, workspaceId)
-          return invitesOf(workspaceId)
+          return newestFirst(invitesOf(workspaceId))
             .map((invite) => ({ ...invite, status: statusAt(invite, now) }))
             .filter((invite) => status === null || invite.status === status)
-            .sort((a, b) => newestFirst(invites.get(a.id)!, invites.get(b.id)!))
             .slice(0, limit)
         }),
       ),

@@ -2,12 +2,15 @@
  * Upkeep on any engine: what an engine of its own wants done besides is given.
  */
 import { Duration, Effect, Either } from 'effect'
+import { keptAfterEnd } from '../../services/inviteRules.js'
 import type { StorageError } from '../../services/StorageError.js'
 import { observeUpkeep } from '../../services/telemetry.js'
 import type { Upkeep, UpkeepReport } from '../../services/Upkeep.js'
-import { letOthersGo } from '../time.js'
+import { epochSeconds, letOthersGo } from '../time.js'
 import { type Batch, statement } from './batch.js'
 import { Batches } from './Batches.js'
+import { dropEndedStep } from './inviteBatches.js'
+import { stepSize } from './invitesSql.js'
 import { collectTombstones, trimChangeLog } from './retention.js'
 
 /** Workspaces in a row without a turn for others: about a millisecond where there is nothing to remove. */
@@ -22,6 +25,13 @@ const allWorkspaces: Batch<ReadonlyArray<string>> = {
   statements: [workspaceIds({})],
   read: ([rows]) => Either.right(rows!.map((row) => row.workspace_id as string)),
 }
+
+/** Removes the invites that ended long ago, step by step. */
+const dropEndedInvites = ({ write }: Batches['Type']) =>
+  Effect.gen(function* () {
+    const endedBefore = (yield* epochSeconds) - keptAfterEnd
+    while ((yield* write('drop invites', dropEndedStep(endedBefore))) === stepSize) yield* letOthersGo
+  })
 
 /** Upkeep on the engine at hand. */
 export const makeUpkeep = (
@@ -50,6 +60,6 @@ export const makeUpkeep = (
             }),
           )
         }),
-      tidy,
+      tidy: Effect.zipRight(dropEndedInvites(batches), tidy),
     }),
   )

@@ -112,6 +112,12 @@ export const consume = (
   }
 }
 
+/** Removes some that ended before a time, in epoch seconds; gives how many. */
+export const dropEndedStep = (endedBefore: number): Batch<number> => ({
+  statements: [invitesSql.dropEnded({ endedBefore })],
+  read: ([dropped]) => Either.right(dropped!.length),
+})
+
 interface Acceptance {
   readonly userId: string
   readonly role: Role

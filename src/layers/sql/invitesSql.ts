@@ -6,6 +6,9 @@
  */
 import { statement } from './batch.js'
 
+/** Invites removed in one step. */
+export const stepSize = 500
+
 const isLive = `EXISTS (SELECT 1 FROM workspaces WHERE id = :workspaceId AND deleted = 0)`
 const isAdmin = `EXISTS (SELECT 1 FROM deployment_admins WHERE user_id = :userId)`
 const isInviter = `(${isAdmin} OR EXISTS (
@@ -13,8 +16,11 @@ const isInviter = `(${isAdmin} OR EXISTS (
 
 const isPending = `status = 'pending' AND expires_at > :now`
 
+/** The later row is the younger one of a second: no row gets a number below one that is there, and copies keep the order. */
+const newestFirst = `created_at DESC, rowid DESC`
+
 /** A pending one, else the newest. */
-const bestFirst = `(${isPending}) DESC, created_at DESC, id DESC`
+const bestFirst = `(${isPending}) DESC, ${newestFirst}`
 
 const withToken = `
   FROM workspace_invites INDEXED BY workspace_invites_by_token
@@ -82,7 +88,14 @@ export const invitesSql = {
     FROM workspace_invites INDEXED BY workspace_invites_by_age
     WHERE workspace_id = :workspaceId
       AND (:status IS NULL OR iif(status = 'pending' AND expires_at <= :now, 'expired', status) = :status)
-    ORDER BY created_at DESC, id DESC LIMIT :limit`),
+    ORDER BY ${newestFirst} LIMIT :limit`),
+
+  /** Those that ended before a time: some of them. */
+  dropEnded: statement(`
+    DELETE FROM workspace_invites INDEXED BY sqlite_autoindex_workspace_invites_1 WHERE id IN (
+      SELECT id FROM workspace_invites INDEXED BY workspace_invites_by_end
+      WHERE iif(status = 'pending', expires_at, updated_at) < :endedBefore LIMIT ${stepSize})
+    RETURNING 1 AS dropped`),
 
   invite: statement(`SELECT id FROM workspace_invites WHERE id = :inviteId AND workspace_id = :workspaceId`),
   revoke: statement(`
