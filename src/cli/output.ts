@@ -131,7 +131,8 @@ export const quoted = (value: unknown, indent?: number): string =>
   JSON.stringify(value, undefined, indent).replaceAll(unprintable, escaped)
 
 /** Ids of adopted databases may be anything, and are told without quotes. */
-const printable = (text: string) => text.replaceAll(/\p{Cc}/gu, escaped).replaceAll(unprintable, escaped)
+export const printable = (text: string) =>
+  text.replaceAll(/\p{Cc}/gu, escaped).replaceAll(unprintable, escaped)
 
 /** Rows of texts, one below the other; the last of each is not filled up. */
 const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {

@@ -53,17 +53,34 @@ export const existing: Effect.Effect<Target, Problem> = Effect.flatMap(settings,
   targets[settings.driver](settings),
 )
 
-/** The folder of a file that is not there yet, which must be. */
-const placeIn = ({ dbPath }: ProviderSettings): Effect.Effect<string, Problem> => {
-  const folder = dirname(dbPath)
+/** A file that is not there yet, by the folder, which must be. */
+const placeOf = (path: string, variable: string): Effect.Effect<string, Problem> => {
+  const folder = dirname(path)
   return existsSync(folder)
-    ? Effect.succeed(join(realpathSync(folder), basename(dbPath)))
-    : usage(`there is no folder ${folder}: make it, or check OR3_SQLITE_DB_PATH`)
+    ? Effect.succeed(join(realpathSync(folder), basename(path)))
+    : usage(`there is no folder ${folder}: make it, or check ${variable}`)
+}
+
+const placeIn = ({ dbPath }: ProviderSettings) => placeOf(dbPath, 'OR3_SQLITE_DB_PATH')
+
+/** The same of an address, if it is that of a file. */
+const checkPlace = (address: string): Effect.Effect<unknown, Problem> => {
+  const [, path] = /^file:(?:\/\/(?=\/))?(.+)$/.exec(address) ?? []
+  if (path === undefined) return Effect.void
+  // What is wrongly escaped, the client refuses.
+  return Effect.flatMap(
+    Effect.orElseSucceed(
+      Effect.try(() => decodeURIComponent(path)),
+      () => path,
+    ),
+    (decoded) => placeOf(decoded, 'OR3_SQLITE_TURSO_URL'),
+  )
 }
 
 /** The same of a command that makes a database where there is none. */
 export const existingOrNew: Effect.Effect<Target, Problem> = Effect.flatMap(settings, (settings) => {
-  if (settings.driver !== 'better-sqlite3') return targets[settings.driver](settings)
+  if (settings.driver !== 'better-sqlite3')
+    return Effect.zipRight(checkPlace(settings.dbPath), targets[settings.driver](settings))
   const file = existsSync(settings.dbPath) ? fileAt(settings) : placeIn(settings)
   return Effect.map(file, (file) => newFileTarget(settings, file))
 })

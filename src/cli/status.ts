@@ -4,7 +4,7 @@
 import { Command, Options } from '@effect/cli'
 import { Effect } from 'effect'
 import type { DatabaseStatus, FileFacts, WorkspaceStatus } from '../layers/operating/inspect.js'
-import { ageText, bytesText, countText, quoted, say } from './output.js'
+import { ageText, bytesText, countText, quoted, say, printable } from './output.js'
 import { existing } from './settings.js'
 
 const json = Options.boolean('json').pipe(Options.withDescription('print one JSON object'))
@@ -34,7 +34,7 @@ const workspaceLines = (workspace: WorkspaceStatus): ReadonlyArray<string> => {
   const trimmed = floor === 0 ? '' : `, trimmed up to ${floor}`
   return [
     '',
-    `workspace ${id}${name === null ? '' : ` ${quoted(name)}`}${removed ? ' (removed)' : ''}`,
+    `workspace ${printable(id)}${name === null ? '' : ` ${quoted(name)}`}${removed ? ' (removed)' : ''}`,
     ...table(
       [
         ['members', String(members)],
@@ -45,7 +45,7 @@ const workspaceLines = (workspace: WorkspaceStatus): ReadonlyArray<string> => {
           'devices',
           slowest === null
             ? 'none'
-            : `${devices}, the slowest ${slowest.deviceId} at ${slowest.version}, ${slowest.behind} behind, heard of ${ageText(slowest.heardOf)} ago`,
+            : `${devices}, the slowest ${printable(slowest.deviceId)} at ${slowest.version}, ${slowest.behind} behind, heard of ${ageText(slowest.heardOf)} ago`,
         ],
       ],
       '  ',

@@ -166,6 +166,9 @@ const status = Options.choice('status', InviteStatus.literals).pipe(
   Options.optional,
 )
 
+/** Of invites: all that the service gives at once. */
+const mostListed = 500
+
 export const invites = Command.make(
   'invites',
   { workspaceId: listed, status, json },
@@ -175,7 +178,7 @@ export const invites = Command.make(
       const query = {
         workspaceId: yield* needed(workspaceId),
         status: Option.getOrUndefined(status),
-        limit: 500,
+        limit: mostListed,
       }
       const found = yield* advised(target.asking(Effect.flatMap(Invites, (service) => service.list(query))))
       // Whoever knows a hash that a host made of a weak token might find that.
@@ -187,6 +190,11 @@ export const invites = Command.make(
           `until ${new Date(expiresAt * 1_000).toISOString()}`,
         ],
       })
+      if (shown.length === mostListed) {
+        yield* remark(
+          `the newest ${mostListed}; there may be more${Option.isNone(status) ? ': --status shows those of one status' : ''}`,
+        )
+      }
     }),
 ).pipe(
   Command.withDescription('Lists the invites into a workspace, the newest first, and takes them back.'),

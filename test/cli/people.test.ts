@@ -149,7 +149,8 @@ it('a workspace without an owner, and an id that a terminal would act on, as ado
   const database = new Sqlite(file)
   database.exec(`
     INSERT INTO users (id, email, created_at) VALUES ('a' || char(7) || 'da', 'ada@example.org', 1), ('bob', NULL, 2);
-    INSERT INTO workspaces (id, name, created_at) VALUES ('w', 'Less', 1);
+    INSERT INTO workspaces (id, name, created_at) VALUES ('w', 'Less', 1), ('x' || char(27) || '[31m', 'Red', 2);
+    INSERT INTO server_version_counter (workspace_id, value) VALUES ('x' || char(27) || '[31m', 0);
     INSERT INTO workspace_invites (id, workspace_id, email, role, status, invited_by_user_id, expires_at, token_hash, created_at, updated_at)
     VALUES ('i', 'w', 'eve@example.org', 'viewer', 'pending', 'bob', 2000000000, 'hash', 1, 1)`)
   database.close()
@@ -157,6 +158,7 @@ it('a workspace without an owner, and an id that a terminal would act on, as ado
   expect((await run(file, ['users'])).stdout).toBe(
     'a\\u0007da  "ada@example.org"  -\nbob        -                  -\n',
   )
+  expect((await run(file, ['status'])).stdout).toContain('workspace x\\u001b[31m "Red"')
   expect(await run(file, ['invites', 'revoke', 'w', 'i'])).toMatchObject({
     ...{ code: 1, stderr: expect.stringContaining('`or3-sqlite members add w WHO owner` first') as string },
   })
@@ -178,12 +180,34 @@ it('a file that cannot be written is listed, and one of an older schema is not',
   expect(await run(file, ['users', '--json'])).toMatchObject({ code: 0, stdout: '[]\n' })
 })
 
+it('of more invites than are listed it is said that there may be more', async () => {
+  const file = join(folder, 'invites.db')
+  await run(file, ['migrate', '--create'])
+  const database = new Sqlite(file)
+  database.exec(`INSERT INTO workspaces (id, name, created_at) VALUES ('w', 'W', 1)`)
+  const insert = database.prepare(`
+    INSERT INTO workspace_invites (id, workspace_id, email, role, status, invited_by_user_id, expires_at, token_hash, created_at, updated_at)
+    VALUES (?, 'w', 'eve@example.org', 'viewer', ?, 'bob', 2000000000, 'hash', 1, 1)`)
+  for (let n = 0; n < 501; n++) insert.run(`i${n}`, n === 0 ? 'revoked' : 'pending')
+  database.close()
+  for (const more of [[], ['--json']]) {
+    const { code, stdout, stderr } = await run(file, ['invites', 'w', ...more])
+    expect({ code, last: /i\d+/.exec(stdout)?.[0] }).toEqual({ code: 0, last: 'i500' })
+    expect(stderr).toContain('the newest 500; there may be more: --status shows those of one status')
+  }
+  expect((await run(file, ['invites', 'w', '--status', 'revoked'])).stderr).toBe('')
+})
+
 describe('migrate --create', () => {
   const place = join(folder, 'fresh')
   const file = join(place, 'new.db')
 
   it('makes nothing where there is no folder, and nothing when it only tells', async () => {
     expect(await run(file, ['migrate', '--create'])).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining(`there is no folder ${place}`) as string },
+    })
+    const env = { OR3_SQLITE_DRIVER: 'turso', OR3_SQLITE_TURSO_URL: `file:${file}` }
+    expect(await run(undefined, ['migrate', '--create'], env)).toMatchObject({
       ...{ code: 2, stderr: expect.stringContaining(`there is no folder ${place}`) as string },
     })
     mkdirSync(place)
