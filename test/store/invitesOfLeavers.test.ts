@@ -249,6 +249,25 @@ suiteOverBatches('invites of leavers', (subject) => {
     )
   })
 
+  it('a change that is refused where others may go revokes nothing', async () => {
+    const shared = await twoOwners()
+    const { workspaceId, owner, eve } = shared
+    const email = 'stranger@example.org'
+    const stranger = await store().getOrCreateUser({ provider: 'p', providerUserId: 'stranger', email })
+    const open = [
+      await invite(workspaceId, owner, { email }),
+      await invite(workspaceId, eve),
+      await invite(workspaceId, owner, { email: 'eve@example.org' }),
+    ]
+    const none = { workspaceId, userId: stranger.userId }
+    expect(await tagOf(subject().memberships.removeMember(none))).toBe('MemberNotFound')
+    expect(await tagOf(subject().memberships.setRole({ ...none, role: 'viewer' }))).toBe('MemberNotFound')
+    await store().removeWorkspace({ userId: owner, workspaceId })
+    for (const change of [removal, demote]) expect(await tagOf(change(shared))).toBe('WorkspaceNotFound')
+    await accessOf(subject()).restoreWorkspace({ workspaceId })
+    for (const one of open) expect(await statusOf(workspaceId, one)).toBe('pending')
+  })
+
   it('an invite that is made while its maker is removed is worth nothing', async () => {
     const shared = await twoOwners()
     const { workspaceId, owner, eve } = shared

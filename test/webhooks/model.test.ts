@@ -6,6 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { HostDelivery, WebhookStore } from '../../src/nuxt/hostWebhooks.js'
 import { casesOn, fc, patience } from '../support/property.js'
 import { overBatches, propertySubjects, withSubject } from '../support/subjects.js'
+import { tagOf } from '../support/people.js'
+import type { Subject } from '../support/subjectType.js'
 import { Refused } from '../support/verdicts.js'
 import { logOf, ofAdmin, ofUser } from '../support/webhooks.js'
 
@@ -73,6 +75,7 @@ const step = fc.oneof(
   // What a worker does with what it has, or it crashes and does nothing.
   fc.record({ call: fc.constant('work' as const), worker: fc.constantFrom(...workers), outcome }),
   fc.record({ call: fc.constant('reset' as const), older: fc.constantFrom(0, 50, 1_000) }),
+  fc.record({ call: fc.constantFrom('join' as const, 'leave' as const), user }),
   fc.record({ call: fc.constant('purge' as const), before: fc.constantFrom(-1_000, 0, 50) }),
 )
 type Step = typeof step extends fc.Arbitrary<infer A> ? A : never
@@ -92,7 +95,8 @@ const retry = ({ next, ...rest }: { readonly next?: number | null }, now: number
   ...(next === undefined ? {} : { next_retry_at: next === null ? null : now + next }),
 })
 
-const perform = async (store: WebhookStore, made: Made, given: Step, now: number): Promise<unknown> => {
+const perform = async (subject: Subject, made: Made, given: Step, now: number): Promise<unknown> => {
+  const store = subject.host.webhookStore
   const webhook = (index: number) => made.webhooks[index] ?? 'none'
   switch (given.call) {
     case 'create': {
@@ -129,6 +133,15 @@ const perform = async (store: WebhookStore, made: Made, given: Step, now: number
       return undefined
     case 'reset':
       return store.resetStaleInFlightDeliveries(given.older)
+    case 'join':
+    case 'leave': {
+      const key = { workspaceId: 'w1', userId: given.user }
+      const { memberships } = subject
+      const role = 'viewer'
+      return tagOf(
+        given.call === 'join' ? memberships.addMember({ ...key, role }) : memberships.removeMember(key),
+      )
+    }
     case 'purge':
       return store.purgeExpiredLogs(now + given.before)
   }
@@ -166,6 +179,20 @@ const view = async (store: WebhookStore, made: Made) => ({
   ended: await Promise.all(made.webhooks.map((id) => store.getRecentTerminalDeliveries(id, 3))),
 })
 
+/** Of the workspaces one is here, and has a user of ours as a member; the other is another provider's. */
+const settle = async ({ store, memberships }: Subject) => {
+  const uuid = vi.spyOn(crypto, 'randomUUID')
+  const under = <A>(id: string, call: () => Promise<A>) => {
+    uuid.mockReturnValue(id as ReturnType<typeof crypto.randomUUID>)
+    return call()
+  }
+  for (const id of ['eve', 'ann', 'bob']) {
+    await under(id, () => store.getOrCreateUser({ provider: 'p', providerUserId: id }))
+  }
+  await under('w1', () => store.createWorkspace({ userId: 'eve', name: 'W' }))
+  await memberships.addMember({ workspaceId: 'w1', userId: 'ann', role: 'editor' })
+}
+
 const dueAt = ({ next_retry_at: next, created_at: created }: HostDelivery) => next ?? created
 const longestDueFirst = (a: HostDelivery, b: HostDelivery) => dueAt(a) - dueAt(b) || (a.id < b.id ? -1 : 1)
 
@@ -176,6 +203,7 @@ const holdLaws = (
   now: number,
   before: ReadonlyArray<HostDelivery>,
   after: ReadonlyArray<HostDelivery>,
+  counts: (webhookId: string) => boolean,
 ) => {
   const is = new Map(after.map((delivery) => [delivery.id, delivery]))
   for (const delivery of after) {
@@ -188,10 +216,12 @@ const holdLaws = (
   }
   if (given.call === 'claim') {
     const { ok: claimed } = answer as { readonly ok: ReadonlyArray<HostDelivery> }
-    const free = before.filter((delivery) => delivery.status === 'pending' && dueAt(delivery) <= now)
+    const due = before.filter((delivery) => delivery.status === 'pending' && dueAt(delivery) <= now)
+    const free = due.filter((delivery) => counts(delivery.webhook_id))
     const first = [...free].sort(longestDueFirst).slice(0, Math.max(1, given.limit))
     const mark = { status: 'in_flight', claimed_by: given.worker, claimed_at: now }
     expect(claimed).toEqual(first.map((delivery) => ({ ...delivery, ...mark })))
+    for (const { id, webhook_id: of } of due) if (!counts(of)) expect(is.get(id)!.status).toBe('cancelled')
   }
 }
 
@@ -212,6 +242,14 @@ const run = (name: (typeof layers)[number], steps: Steps, seen: Map<string, numb
     withSubject(name, async (subject) => {
       const [expected, store] = [model.host.webhookStore, subject.host.webhookStore]
       const made: Made = { webhooks: [], deliveries: [], held: new Map() }
+      await settle(model)
+      await settle(subject)
+      const members = new Set(['ann'])
+      const owners = new Map<string, Extract<Step, { readonly call: 'create' }>>()
+      const counts = (webhookId: string) => {
+        const { scope, user, workspace } = owners.get(webhookId)!
+        return scope === 'admin' || workspace !== 'w1' || members.has(user)
+      }
       const removed = new Set<string>()
       let now = start
       let before: ReadonlyArray<HostDelivery> = []
@@ -221,14 +259,17 @@ const run = (name: (typeof layers)[number], steps: Steps, seen: Map<string, numb
         // In another order than they are made in.
         const id = `${(number * 7) % 10}-${number}`
         vi.spyOn(crypto, 'randomUUID').mockReturnValue(id as ReturnType<typeof crypto.randomUUID>)
-        const answer = await told(perform(store, made, given, now))
-        expect(answer).toEqual(await told(perform(expected, made, given, now)))
+        const answer = await told(perform(subject, made, given, now))
+        expect(answer).toEqual(await told(perform(model, made, given, now)))
         if (given.call === 'remove') removed.add(made.webhooks[given.webhook] ?? 'none')
         remember(made, given, answer)
+        if (given.call === 'create' && made.webhooks.includes(id)) owners.set(id, given)
+        if (given.call === 'join') members.add(given.user)
+        if (given.call === 'leave') members.delete(given.user)
         const after = await deliveriesIn(store, made)
         expect(after).toEqual(await deliveriesIn(expected, made))
         expect(after.filter(({ webhook_id: of }) => removed.has(of))).toEqual([])
-        holdLaws(given, answer, now, before, after)
+        holdLaws(given, answer, now, before, after, counts)
         before = after
         const { ok } = answer as { readonly ok?: unknown }
         const how =
@@ -285,6 +326,20 @@ const examples: ReadonlyArray<readonly [string, Steps]> = [
       [{ call: 'claim', worker: 'two', limit: 3 }, 1_000],
       [{ call: 'work', worker: 'one', outcome: { status: 'success' } }, 0],
       [{ call: 'reset', older: 0 }, 0],
+    ],
+  ],
+  [
+    'a member goes while deliveries wait and are out, and comes back',
+    [
+      [{ call: 'claim', worker: 'one', limit: 1 }, 0],
+      [note, 0],
+      [{ call: 'leave', user: 'ann' }, 0],
+      [note, 0],
+      [{ call: 'work', worker: 'one', outcome: { status: 'pending' } }, 1],
+      [{ call: 'claim', worker: 'two', limit: 3 }, 0],
+      [{ call: 'join', user: 'ann' }, 0],
+      [note, 0],
+      [{ call: 'claim', worker: 'two', limit: 3 }, 0],
     ],
   ],
   [

@@ -133,6 +133,18 @@ suiteOverBatches('whose registrations count', (subject) => {
       expect(new Set(await statusesOf(members.id))).toEqual(new Set(['cancelled']))
     })
 
+    it('passes by what it could not cancel at once', async () => {
+      const { workspaceId, member, owners, members, operators } = await shared()
+      await subject().memberships.removeMember({ workspaceId, userId: member })
+      const request_payload = 'x'.repeat(1_048_576)
+      for (let n = 0; n < 10; n++) {
+        await store().createDeliveryLog(logOf(members.id, { created_at: n, request_payload }))
+      }
+      expect(await claimed()).toEqual([owners.delivery, operators.delivery].sort())
+      expect(await claimed()).toEqual([])
+      expect(await store().cancelDeliveriesByWebhook(members.id)).toBe(0)
+    })
+
     it('leaves what is not due yet to a later one', async () => {
       const { workspaceId, member, members } = await shared()
       await claimed()
