@@ -195,6 +195,6 @@ const revokeInvites = (
 }
 
 /** After a workspace or a membership is gone: whoever had it active goes to the oldest live membership, else to none. */
-export const rehome = (state: State, user: User, workspaceId: string): void => {
+const rehome = (state: State, user: User, workspaceId: string): void => {
   if (user.active === workspaceId) user.active = workspacesOf(state, user.id)[0]?.id ?? null
 }
