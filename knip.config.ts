@@ -7,7 +7,7 @@ export default {
   workspaces: {
     '.': {
       entry: [
-        'src/{index,services/index,layers/index,nuxt/adapters,nuxt/module,nuxt/plugin}.ts',
+        'src/{index,services/index,layers/index,nuxt/adapters,nuxt/module,nuxt/plugin,nuxt/workerPlugin,nuxt/workerAdapters,layers/worker}.ts',
         'src/cli/main.ts',
         '{scripts,.ci}/*.mjs',
         // Nuxt finds these by where they are, and imports what the last two export by its name.

@@ -15,6 +15,10 @@ const example = 'such as /data/or3-sync.db'
 
 const noFile = usage(`OR3_SQLITE_DB_PATH names no file: set it to the path of the database, ${example}`)
 
+const onD1 = usage(
+  'OR3_SQLITE_DRIVER is d1, whose database only its Worker reaches: see `wrangler d1 execute`, `wrangler d1 export` and `wrangler d1 time-travel`',
+)
+
 const settings = ProviderConfig.pipe(
   Effect.provide(Config.layer),
   // What allows servers a database in memory is no way out here.
@@ -26,6 +30,10 @@ const settings = ProviderConfig.pipe(
   Effect.filterOrFail(
     ({ dbPath }) => dbPath !== ':memory:',
     () => noFile,
+  ),
+  Effect.filterOrFail(
+    ({ driver }) => driver !== 'd1',
+    () => onD1,
   ),
 )
 
@@ -46,6 +54,7 @@ const inFile = (settings: ProviderSettings) =>
 const targets: Record<Driver, (settings: ProviderSettings) => Effect.Effect<Target, Problem>> = {
   'better-sqlite3': inFile,
   turso: (settings) => Effect.succeed(networkTarget(settings)),
+  d1: () => onD1,
 }
 
 /** The database, of whatever kind. A file must be there. */

@@ -10,6 +10,7 @@ import {
   type ProviderSettings,
 } from '../services/ProviderConfig.js'
 import { durationRule, positiveDuration } from './durations.js'
+import { d1Settings } from './settings/d1.js'
 import { fileSettings } from './settings/file.js'
 import { defaultTimeout, tursoSettings } from './settings/turso.js'
 import { invalid, parsed, text } from './settings/values.js'
@@ -29,17 +30,34 @@ const aliases: Readonly<Record<string, Driver>> = {
   sqlite: 'better-sqlite3',
   turso: 'turso',
   libsql: 'turso',
+  d1: 'd1',
+  'cloudflare-d1': 'd1',
+  cloudflare: 'd1',
 }
 
+/** A Worker says so, and has no file. */
+const inWorker = () =>
+  (globalThis as { readonly navigator?: { readonly userAgent?: string } }).navigator?.userAgent ===
+  'Cloudflare-Workers'
+
 /** What other releases of this provider and of the earlier one run on. */
-const otherEngines: ReadonlyArray<string> = ['bun', 'bun:sqlite', 'd1', 'cloudflare-d1', 'cloudflare']
+const otherEngines: ReadonlyArray<string> = ['bun', 'bun:sqlite']
 
 /** Which engine is asked for. Silence about one that is not there would put the data somewhere else than was chosen. */
 const driver: Config.Config<Driver> = text('OR3_SQLITE_DRIVER').pipe(
   Config.mapOrFail((value) => {
-    if (Option.isNone(value)) return Either.right('better-sqlite3' as const)
+    if (Option.isNone(value)) return Either.right(inWorker() ? ('d1' as const) : ('better-sqlite3' as const))
     const name = value.value.toLowerCase()
-    if (Object.hasOwn(aliases, name)) return Either.right(aliases[name]!)
+    if (Object.hasOwn(aliases, name)) {
+      return aliases[name] !== 'd1' && inWorker()
+        ? Either.left(
+            invalid(
+              'OR3_SQLITE_DRIVER',
+              `is "${value.value}", but a Worker has D1 alone: set it to d1, or unset it`,
+            ),
+          )
+        : Either.right(aliases[name]!)
+    }
     const choice = drivers.join(' or ')
     const problem = otherEngines.includes(name)
       ? `is "${value.value}", an engine that this release does not have: set it to ${choice}`
@@ -62,24 +80,25 @@ const absent = {
 const own: Record<Driver, Config.Config<Pick<ProviderSettings, 'dbPath'> & Partial<ProviderSettings>>> = {
   'better-sqlite3': fileSettings,
   turso: tursoSettings,
+  d1: d1Settings,
 }
+
+const interval = parsed(
+  'OR3_SQLITE_GC_INTERVAL',
+  Option.some(defaultInterval),
+  (value) => {
+    if (value.toLowerCase() === 'off') return Option.none()
+    const given = positiveDuration(value)
+    return given && Duration.lessThanOrEqualTo(given, longestInterval) ? Option.some(given) : undefined
+  },
+  `${durationRule}, up to 24 days, or off`,
+)
 
 const settingsOf = (chosen: Driver): Config.Config<ProviderSettings> =>
   Config.all({
     driver,
     own: own[chosen],
-    gcInterval: parsed(
-      'OR3_SQLITE_GC_INTERVAL',
-      Option.some(defaultInterval),
-      (value) => {
-        if (value.toLowerCase() === 'off') return Option.none()
-        const interval = positiveDuration(value)
-        return interval && Duration.lessThanOrEqualTo(interval, longestInterval)
-          ? Option.some(interval)
-          : undefined
-      },
-      `${durationRule}, up to 24 days, or off`,
-    ),
+    gcInterval: chosen === 'd1' ? Config.succeed(Option.none()) : interval,
     gcRetention: parsed('OR3_SQLITE_GC_RETENTION', defaultRetention, positiveDuration, durationRule),
   }).pipe(Config.map(({ own, ...common }) => ({ ...absent, ...own, ...common })))
 
@@ -108,7 +127,7 @@ export const layer: Layer.Layer<ProviderConfig, InvalidSettings> = Layer.effect(
   ),
 )
 
-/** Settings given in the program: a database file, or `:memory:`; with the driver `turso`, a URL. Collects no garbage by itself, unless `gcInterval` is given. */
+/** Settings given in the program: a database file, or `:memory:`; with the driver `turso`, a URL; with `d1`, a binding's name. Collects no garbage by itself, unless `gcInterval` is given. */
 export const layerOf = (
   given: Pick<ProviderSettings, 'dbPath'> & Partial<ProviderSettings>,
 ): Layer.Layer<ProviderConfig> =>

@@ -45,6 +45,7 @@ const reasons: ReadonlyArray<readonly [prefix: string, reason: StorageReason]> =
   ['SQLITE_CONSTRAINT', 'constraint'],
   ['SQLITE_IOERR', 'io'],
   ['SQLITE_CANTOPEN', 'io'],
+  ['SQLITE_TOOBIG', 'tooLarge'],
 ]
 
 /** What a result code such as `SQLITE_BUSY_SNAPSHOT` comes to. */

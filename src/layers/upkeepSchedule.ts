@@ -7,8 +7,8 @@ import { ProviderConfig } from '../services/ProviderConfig.js'
 import { Upkeep } from '../services/Upkeep.js'
 import { idle } from './time.js'
 
-/** A fault must not end the schedule: the next round may find the disk free or the lock released. */
-const round = (retention: Duration.Duration) =>
+/** One round, of all workspaces. A fault is logged, and the next round may find the disk free or the lock released. */
+export const upkeepRound = (retention: Duration.Duration): Effect.Effect<void, never, Upkeep | Maintenance> =>
   Effect.gen(function* () {
     const maintenance = yield* Maintenance
     const failed = (message: string) =>
@@ -43,7 +43,7 @@ export const layerSchedule: Layer.Layer<never, never, Upkeep | Maintenance | Pro
       const interval = gcInterval.value
       // A server that is restarted every day must get to it as well.
       yield* idle(Duration.min(interval, firstRound)).pipe(
-        Effect.zipRight(Effect.forever(Effect.zipRight(round(gcRetention), idle(interval)))),
+        Effect.zipRight(Effect.forever(Effect.zipRight(upkeepRound(gcRetention), idle(interval)))),
         Effect.forkScoped,
       )
     }),

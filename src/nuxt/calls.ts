@@ -74,7 +74,8 @@ export const callsOn = (runtime: Runtime.Runtime<never>, opening: Opening): Call
   const exitOf = <A>(
     effect: Effect.Effect<A, Failure>,
   ): Exit.Exit<A, Failure> | Promise<Exit.Exit<A, Failure>> => {
-    const fiber = runFork(effect)
+    const scheduler = opening.newScheduler?.()
+    const fiber = runFork(effect, scheduler && { scheduler })
     const ended = fiber.unsafePoll()
     if (ended !== null) return ended
     const promise = new Promise<Exit.Exit<A, Failure>>((resolve) => fiber.addObserver(resolve))

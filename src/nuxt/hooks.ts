@@ -1,8 +1,8 @@
 /**
  * Tells the host's hooks what a push has applied: after its commit, in order, and without the push waiting for them.
  */
-import { Effect, Exit, Fiber, Option, Queue, Scope } from 'effect'
-import { limitedWarning } from '../layers/logLimit.js'
+import { type Duration, Effect, Exit, Fiber, Option, Queue, Scope } from 'effect'
+import { type LimitedWarning, limitedWarning } from '../layers/logLimit.js'
 import { epochSeconds, letOthersGo } from '../layers/time.js'
 import type { Operation, PendingOp } from '../services/SyncDomain.js'
 import type { OpOutcome, PushRequest, SyncGateway } from '../services/SyncGateway.js'
@@ -83,24 +83,62 @@ export const hookBounds = {
   farewell: '2 seconds',
 } as const
 
-/** Tells hooks, in the background. */
+/** Keeps a Worker alive until a promise has ended, though its answer has been given. */
+export type WaitUntil = (promise: Promise<unknown>) => void
+
+/** Tells hooks of pushes. */
 export interface Teller {
-  /** What a push did. Cannot fail, and waits for nothing. */
+  /** What a push did. Cannot fail, and waits for nothing; in a Worker that cannot be kept alive, for the hooks. */
   readonly tell: (request: PushRequest, outcomes: ReadonlyArray<OpOutcome>) => Effect.Effect<void>
   /** Waits a little for what was told, then tells no more. */
   readonly close: Effect.Effect<void>
 }
+
+/** A broken hook breaks at every push. Its name is told and no payload, which is users' business. */
+const faultsIn = (scope: Scope.Scope) =>
+  Scope.extend(
+    limitedWarning((count) => `${count} more faults of the host's hooks were not logged`),
+    scope,
+  )
+
+const callOf =
+  (emit: EmitHook, warn: LimitedWarning, followed: Duration.DurationInput = hookBounds.followed) =>
+  ({ name, payload }: HookCall) =>
+    Effect.tryPromise(async () => emit(name, payload)).pipe(
+      Effect.catchAll(({ error }) =>
+        warn(`the host's hook ${name} failed with ${error instanceof Error ? error.name : typeof error}`),
+      ),
+      Effect.timeoutOption(followed),
+    )
+
+/**
+ * A teller for Workers, where nothing goes on in the background but what the call itself is kept alive for. Of each push its hooks are
+ * told one after the other.
+ */
+export const hooksInCalls = (emit: EmitHook, waitUntil: WaitUntil | undefined): Effect.Effect<Teller> =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const call = callOf(emit, yield* faultsIn(scope), hookBounds.patience)
+    return {
+      tell: (request, outcomes) =>
+        Effect.gen(function* () {
+          const calls = hookCalls(request, outcomes, yield* epochSeconds)
+          const telling = Effect.forEach(calls, call, { discard: true })
+          if (calls.length === 0) return
+          if (waitUntil === undefined) return yield* telling
+          const fiber = yield* Effect.forkDaemon(telling)
+          waitUntil(new Promise<void>((resolve) => fiber.addObserver(() => resolve())))
+        }).pipe(Effect.catchAllCause((cause) => Effect.logError('unexpected failure', cause))),
+      close: Scope.close(scope, Exit.void),
+    }
+  })
 
 /** A teller for the host's emitter. Runs until it is closed. */
 export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
   Effect.gen(function* () {
     const waiting = yield* Queue.unbounded<HookCall>()
     const scope = yield* Scope.make()
-    // A broken hook breaks at every push. Its name is told and no payload, which is users' business.
-    const warn = yield* Scope.extend(
-      limitedWarning((count) => `${count} more faults of the host's hooks were not logged`),
-      scope,
-    )
+    const warn = yield* faultsIn(scope)
     /** What waits, or is called and still waited for. */
     let untold = 0
     let payloads = 0
@@ -112,13 +150,7 @@ export const hooksThrough = (emit: EmitHook): Effect.Effect<Teller> =>
       return waiting.unsafeOffer(hook)
     }
 
-    const call = ({ name, payload }: HookCall) =>
-      Effect.tryPromise(async () => emit(name, payload)).pipe(
-        Effect.catchAll(({ error }) =>
-          warn(`the host's hook ${name} failed with ${error instanceof Error ? error.name : typeof error}`),
-        ),
-        Effect.timeoutOption(hookBounds.followed),
-      )
+    const call = callOf(emit, warn)
 
     const tellOne = (hook: HookCall) =>
       Effect.gen(function* () {

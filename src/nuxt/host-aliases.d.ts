@@ -39,3 +39,11 @@ interface ImportMeta {
   /** Set by Nitro while it prerenders at build time. */
   readonly prerender?: boolean
 }
+
+/** Of Cloudflare's runtime. */
+declare module 'cloudflare:workers' {
+  /** Settings, secrets and bindings. */
+  export const env: Readonly<Record<string, unknown>>
+  /** Older runtimes do not have it. */
+  export const waitUntil: ((promise: Promise<unknown>) => void) | undefined
+}

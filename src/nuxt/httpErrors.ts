@@ -105,7 +105,7 @@ const statuses: Statuses = {
   LastOwner: () => 409,
   UnknownEmail: () => 404,
   AmbiguousUser: () => 409,
-  StorageError: (error) => (error.isRetryable ? 503 : 500),
+  StorageError: ({ reason, isRetryable }) => (reason === 'tooLarge' ? 413 : isRetryable ? 503 : 500),
 }
 
 export const toHostError = (error: ServiceError): HostError => {

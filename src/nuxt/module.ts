@@ -10,7 +10,7 @@ import {
   resolvePath,
 } from '@nuxt/kit'
 import type { NuxtModule } from '@nuxt/schema'
-import type { NitroConfig } from 'nitropack'
+import type { Nitro, NitroConfig } from 'nitropack'
 import { hostModule } from './registries.js'
 
 /** Measured: bundled into the server these start in a third of the time, at half the size, of copies beside it. */
@@ -28,6 +28,10 @@ const installed = (names: ReadonlyArray<string>, root: string): ReadonlyArray<st
     }
   })
 
+/** The hook is typed only where Nuxt itself is installed. */
+const onceNitroIsThere = (nuxt: object, use: (nitro: Nitro) => void) =>
+  (nuxt as { hook(name: 'nitro:init', use: (nitro: Nitro) => void): void }).hook('nitro:init', use)
+
 /** What a host may set under `or3Sqlite` in its Nuxt configuration. */
 export interface ModuleOptions {
   /** A file of the host whose default export is an Effect layer that the services run under: a tracer, exporters, a logger. */
@@ -38,7 +42,16 @@ export interface ModuleOptions {
 const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
   meta: { name: 'or3-provider-sqlite', configKey: 'or3Sqlite', compatibility: { nuxt: '>=4.0.0' } },
   async setup({ observability }, nuxt) {
-    addServerPlugin(createResolver(import.meta.url).resolve('./plugin'))
+    const { resolve } = createResolver(import.meta.url)
+    const plugin = resolve('./plugin')
+    addServerPlugin(plugin)
+    // Only when Nitro has its preset it is known what the server will run on. Plugins keep their order.
+    onceNitroIsThere(nuxt, (nitro) => {
+      if (nitro.options.exportConditions?.includes('workerd') !== true) return
+      nitro.options.plugins = nitro.options.plugins.map((other) =>
+        other === plugin ? resolve('./workerPlugin') : other,
+      )
+    })
     // Nitro's options are typed only where Nuxt itself is installed.
     const options = nuxt.options as object as { nitro?: NitroConfig; _prepare?: boolean }
     const nitro = (options.nitro ??= {})

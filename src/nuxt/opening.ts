@@ -1,22 +1,24 @@
 /**
  * Opens the database for the adapters: before they are there where the engine is in the process, in the background where it is
- * behind a network.
+ * behind a network, in their calls in a Worker.
  */
 import {
   Cause,
   Context,
   Duration,
   Effect,
+  Either,
   Exit,
   Fiber,
   Layer,
   type ManagedRuntime,
   Option,
   Schedule,
+  Scheduler,
   Scope,
 } from 'effect'
 import { storageMessage } from '../layers/causes.js'
-import { layerWithConfig } from '../layers/Provider.js'
+import { type Engine, servicesOn } from '../layers/engine.js'
 import { DatabaseReport } from '../services/DatabaseReport.js'
 import { Administration } from '../services/Administration.js'
 import { DeploymentAdmins } from '../services/DeploymentAdmins.js'
@@ -25,11 +27,12 @@ import { FileReferences } from '../services/FileReferences.js'
 import { Invites } from '../services/Invites.js'
 import { Maintenance } from '../services/Maintenance.js'
 import { Memberships } from '../services/Memberships.js'
-import type { ProviderConfig, ProviderSettings } from '../services/ProviderConfig.js'
+import type { Driver, ProviderConfig, ProviderSettings } from '../services/ProviderConfig.js'
 import { RateLimits } from '../services/RateLimits.js'
 import type { StorageError, StorageReason } from '../services/StorageError.js'
 import { SyncGateway } from '../services/SyncGateway.js'
 import { UploadIntents } from '../services/UploadIntents.js'
+import { Upkeep } from '../services/Upkeep.js'
 import { WorkspaceSettings } from '../services/WorkspaceSettings.js'
 import { Webhooks } from '../services/Webhooks.js'
 import { WorkspaceStore } from '../services/WorkspaceStore.js'
@@ -52,10 +55,18 @@ const advice: Record<StorageReason, string> = {
   timeout: 'check OR3_SQLITE_TURSO_URL and the network',
   unreachable: 'check OR3_SQLITE_TURSO_URL and the network',
   denied: 'check OR3_SQLITE_TURSO_AUTH_TOKEN',
+  tooLarge: 'report this',
   other: 'check that it is a database of this package',
 }
 
-const startupMessage = (error: unknown, path: string): string => {
+/** Of a database that a Worker is bound to. */
+const adviceOnD1: Partial<Record<StorageReason, string>> = {
+  timeout: 'it may pass; see the state of D1',
+  unreachable: 'it may pass; see the state of D1',
+  denied: 'check the binding',
+}
+
+const startupMessage = (error: unknown, path: string, driver: Driver | undefined): string => {
   const { _tag: tag, message } = error as { readonly _tag?: string; readonly message?: string }
   const first = (message ?? String(error)).split('\n', 1)[0]
   if (tag === 'StorageError') {
@@ -63,14 +74,19 @@ const startupMessage = (error: unknown, path: string): string => {
     // Who looks for a server wants to know how it is not there; of a file the reason says all.
     const isAway = reason === 'unreachable' || reason === 'denied'
     const what = isAway ? storageMessage(error as StorageError) : first
-    return `${what} (${path}): ${advice[reason]}`
+    const own = driver === 'd1' ? adviceOnD1[reason] : undefined
+    return `${what} (${path}): ${own ?? advice[reason]}`
   }
   return tag === 'SchemaError' ? `${path}: ${first}` : `${first}`
 }
 
-export const startupError = (cause: Cause.Cause<unknown>, path: string): ProviderStartupError => {
+export const startupError = (
+  cause: Cause.Cause<unknown>,
+  path: string,
+  driver?: Driver,
+): ProviderStartupError => {
   const error = Cause.squash(cause)
-  return new ProviderStartupError(startupMessage(error, path), { cause: error })
+  return new ProviderStartupError(startupMessage(error, path, driver), { cause: error })
 }
 
 /** The services that the adapters call, by the names that they have there. */
@@ -93,12 +109,17 @@ const tags = {
 
 type Tags = typeof tags
 
-export type Services = { readonly [Name in keyof Tags]: Context.Tag.Service<Tags[Name]> }
+export type Services = { readonly [Name in keyof Tags]: Context.Tag.Service<Tags[Name]> } & {
+  /** Not in memory, where all goes with the process. */
+  readonly upkeep: Upkeep['Type'] | undefined
+}
 
 type Provided = Context.Tag.Identifier<Tags[keyof Tags]>
 
-export const servicesIn = (context: Context.Context<Provided>): Services =>
-  Effect.runSync(Effect.provide(Effect.all(tags), context))
+export const servicesIn = (context: Context.Context<Provided>): Services => ({
+  ...Effect.runSync(Effect.provide(Effect.all(tags), context)),
+  upkeep: Option.getOrUndefined(Context.getOption(context, Upkeep)),
+})
 
 interface Built {
   readonly services: Services
@@ -106,13 +127,14 @@ interface Built {
 }
 
 /** Builds the services in a scope of their own; a failure leaves nothing of them. */
-const build = Effect.gen(function* () {
-  const scope = yield* Scope.make()
-  const context = yield* Layer.buildWithScope(layerWithConfig, scope).pipe(
-    Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)),
-  )
-  return { services: servicesIn(context), close: Scope.close(scope, Exit.void) } satisfies Built
-})
+const build = (engine: Engine) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const context = yield* Layer.buildWithScope(servicesOn(engine), scope).pipe(
+      Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)),
+    )
+    return { services: servicesIn(context), close: Scope.close(scope, Exit.void) } satisfies Built
+  })
 
 /** A database that is open, or being opened. */
 export interface Opening {
@@ -122,6 +144,8 @@ export interface Opening {
   readonly opened: Effect.Effect<Services, HostError>
   /** How long a call may take; undefined on an engine in the process, which has bounds of its own. */
   readonly deadline: Duration.Duration | undefined
+  /** What a call's turns are put in order by; undefined where one serves all calls. */
+  readonly newScheduler?: () => Scheduler.Scheduler
   /** Rejects with a `ProviderStartupError` when no further attempt can help, or there will be none. */
   readonly ready: Promise<void>
   /** Ends the attempts, and with them the calls that wait for one; a database that is open stays so. */
@@ -131,11 +155,11 @@ export interface Opening {
 
 type Base = ManagedRuntime.ManagedRuntime<ProviderConfig, unknown>
 
-type Place = Pick<ProviderSettings, 'dbPath' | 'timeout'>
+type Place = Pick<ProviderSettings, 'driver' | 'dbPath' | 'timeout'>
 
 /** Opens at once, or throws a `ProviderStartupError`. */
-export const openNow = (base: Base, { dbPath: path }: Place): Opening => {
-  const exit = base.runSyncExit(build)
+const openNow = (base: Base, engine: Engine, { dbPath: path }: Place): Opening => {
+  const exit = base.runSyncExit(build(engine))
   if (Exit.isFailure(exit)) {
     // What was built before, such as an exporter, must not outlive it.
     void base.dispose()
@@ -165,7 +189,7 @@ const pauses = Schedule.exponential('1 second').pipe(Schedule.union(Schedule.spa
 const closedTooEarly = (path: string) => new ProviderStartupError(`${path}: closed before it was open`)
 
 /** Opens in the background, again and again while the network may be at fault. Calls that wait meanwhile are told so. */
-export const openInBackground = (base: Base, { dbPath: path, timeout }: Place): Opening => {
+const openInBackground = (base: Base, engine: Engine, { dbPath: path, timeout }: Place): Opening => {
   let built: Built | undefined
   let attempt: Fiber.RuntimeFiber<Built, unknown> | undefined
   let told: string | undefined
@@ -197,7 +221,7 @@ export const openInBackground = (base: Base, { dbPath: path, timeout }: Place): 
   /** The attempt that is under way; one that failed for good stays, and so does one that was given up. */
   const current = () => {
     if (attempt === undefined) {
-      attempt = base.runFork(build)
+      attempt = base.runFork(build(engine))
       attempt.addObserver(heed)
     }
     return attempt
@@ -234,3 +258,62 @@ export const openInBackground = (base: Base, { dbPath: path, timeout }: Place): 
     },
   }
 }
+
+/**
+ * Opens in the call that comes first, and in those that come before it is done: in a Worker a call must not wait for another one, which
+ * may end before its time and take what it has begun along. Whoever is first is heard. For the same reason each call has a scheduler
+ * of its own.
+ */
+const openInCalls = (base: Base, engine: Engine, { dbPath: path, driver, timeout }: Place): Opening => {
+  let built: Built | undefined
+  let told: string | undefined
+  let givenUp = false
+  const keep = (own: Built) =>
+    Effect.suspend(() => {
+      if (built !== undefined) return Effect.as(own.close, built.services)
+      built = own
+      return Effect.succeed(own.services)
+    })
+  const attempt = base.runtimeEffect.pipe(
+    Effect.flatMap((runtime) => Effect.provide(build(engine), runtime)),
+    Effect.flatMap(keep),
+    Effect.sandbox,
+    Effect.catchAll((cause) => {
+      const error = startupError(cause, path, driver)
+      const isNew = error.message !== told
+      told = error.message
+      return Effect.zipRight(isNew ? Effect.logError(error.message) : Effect.void, Effect.fail(error))
+    }),
+  )
+  const opened = Effect.suspend(() => {
+    if (givenUp) return Effect.fail(closedTooEarly(path))
+    return built === undefined ? attempt : Effect.succeed(built.services)
+  })
+  return {
+    current: () => built?.services,
+    opened: Effect.mapError(opened, notOpen),
+    deadline: Duration.sum(timeout, '250 millis'),
+    newScheduler: () => new Scheduler.MixedScheduler(2048),
+    get ready() {
+      return base.runPromise(Effect.either(opened)).then((either) => {
+        if (Either.isLeft(either)) throw either.left
+      })
+    },
+    giveUp: async () => {
+      givenUp = true
+    },
+    close: async () => {
+      if (built !== undefined) await base.runPromise(built.close)
+    },
+  }
+}
+
+const openings: Record<Engine['opens'], (base: Base, engine: Engine, place: Place) => Opening> = {
+  'at once': openNow,
+  'in the background': openInBackground,
+  'in calls': openInCalls,
+}
+
+/** Opens the database of an engine, when that opens it. */
+export const openOn = (base: Base, engine: Engine, place: Place): Opening =>
+  openings[engine.opens](base, engine, place)

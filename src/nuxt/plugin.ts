@@ -5,34 +5,11 @@
  * later hosts check then which providers there are.
  */
 import { defineNitroPlugin, useRuntimeConfig } from '#imports'
-import {
-  emitWebhookSystemHook,
-  getJobConfig,
-  registerAdminStoreProvider,
-  registerAuthWorkspaceStore,
-  registerBackgroundJobProvider,
-  registerProviderAdminAdapter,
-  registerRateLimitProvider,
-  registerSyncGatewayAdapter,
-  registerWebhookStore,
-} from '#or3-provider-sqlite/host'
+import { emitWebhookSystemHook, getJobConfig } from '#or3-provider-sqlite/host'
 import observability from '#or3-provider-sqlite/observability'
-import { type Adapters, openProvider, type Provider, providerId, unopenedProvider } from './adapters.js'
-import { type Selection, selectionOf } from './selection.js'
-
-/** Registers what is selected with the registries that this host has. */
-const register = (adapters: Adapters, { store, gateway }: Selection) => {
-  const made = <A>(adapter: A) => ({ id: providerId, order: 100, create: () => adapter })
-  if (store) {
-    registerAuthWorkspaceStore?.(made(adapters.workspaceStore))
-    registerRateLimitProvider?.(providerId, adapters.rateLimitProvider)
-    registerBackgroundJobProvider?.(providerId, adapters.backgroundJobProvider)
-    registerWebhookStore?.(made(adapters.webhookStore))
-    registerAdminStoreProvider?.(adapters.adminStores)
-    registerProviderAdminAdapter?.(adapters.adminAdapter)
-  }
-  if (gateway) registerSyncGatewayAdapter?.(made(adapters.syncGateway))
-}
+import { openProvider, type Provider, providerId, unopenedProvider } from './adapters.js'
+import { register } from './register.js'
+import { selectionOf } from './selection.js'
 
 /** A server that cannot store must not serve: one line for the operator. */
 const exit = (error: unknown): never => {

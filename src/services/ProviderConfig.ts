@@ -4,7 +4,7 @@
 import { Context, type Duration, type Option, type Redacted, Schema } from 'effect'
 
 /** The engines that keep the data. */
-export const drivers = ['better-sqlite3', 'turso'] as const
+export const drivers = ['better-sqlite3', 'turso', 'd1'] as const
 /** One of `drivers`. */
 export type Driver = (typeof drivers)[number]
 
@@ -20,19 +20,19 @@ export type SynchronousLevel = (typeof synchronousLevels)[number]
 
 /** What the `OR3_SQLITE_*` variables say, each checked. */
 export interface ProviderSettings {
-  /** SQLite in the process, or libSQL over a network. */
+  /** SQLite in the process, libSQL over a network, or D1 in a Worker. */
   readonly driver: Driver
-  /** Where the database is: a file, or `:memory:`; of Turso, its URL. */
+  /** Where the database is: a file, or `:memory:`; of Turso, its URL; of D1, the name of its binding. */
   readonly dbPath: string
   /** What Turso asks for, if anything. */
   readonly authToken: Option.Option<Redacted.Redacted>
-  /** How long a call to Turso may take, at most five minutes. */
+  /** How long a call to Turso or D1 may take, at most five minutes. */
   readonly timeout: Duration.Duration
-  /** Applied when the database is opened, and verified: SQLite may stay with another one. No effect in memory, nor on Turso. */
+  /** Applied when the database is opened, and verified: SQLite may stay with another one. No effect in memory, nor over a network. */
   readonly journalMode: JournalMode
   /** Applied and verified likewise. */
   readonly synchronous: SynchronousLevel
-  /** How often the server collects garbage by itself, at most 24 days; none when it leaves that to others. */
+  /** How often the server collects garbage by itself, at most 24 days; none when it leaves that to others, as on D1. */
   readonly gcInterval: Option.Option<Duration.Duration>
   /** The retention window of that collection. */
   readonly gcRetention: Duration.Duration

@@ -15,6 +15,7 @@ export const StorageReason = Schema.Literal(
   'timeout',
   'unreachable',
   'denied',
+  'tooLarge',
   'other',
 )
 export type StorageReason = typeof StorageReason.Type
@@ -32,11 +33,12 @@ const explanation: Record<StorageReason, string> = {
   timeout: 'the database did not answer in time',
   unreachable: 'the database cannot be reached',
   denied: 'the database refused the token',
+  tooLarge: 'a value is larger than the database takes',
   other: 'the database failed',
 }
 
 /**
- * A fault of the database, never of the caller. Nothing of the failed call was written; but over a network the answer may be what
+ * A fault of the database, not of the caller, but for `tooLarge`. Nothing of the failed call was written; but over a network the answer may be what
  * was lost (`timeout`, `unreachable`), so that the call was done.
  */
 export class StorageError extends Schema.TaggedError<StorageError>('or3-provider-sqlite/StorageError')(

@@ -40,6 +40,7 @@ declare global {
 declare module '@nuxt/schema' {
   interface NuxtConfig {
     or3Sqlite?: ModuleOptions
+    nitro?: import('nitropack').NitroConfig
   }
 }
 `

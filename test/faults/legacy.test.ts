@@ -47,11 +47,19 @@ describe.each(shapes)('people of a database of version %i', (shape) => {
       {
         id: 'ann',
         email: 'ann@example.org',
+        folded_email: 'ann@example.org',
         display_name: 'ann',
         active_workspace_id: 'w1',
         created_at: legacyTime,
       },
-      { id: 'bob', email: null, display_name: 'Bøb 😀', active_workspace_id: null, created_at: legacyTime },
+      {
+        id: 'bob',
+        email: null,
+        folded_email: null,
+        display_name: 'Bøb 😀',
+        active_workspace_id: null,
+        created_at: legacyTime,
+      },
     ])
     expect(query(path, `SELECT * FROM workspaces WHERE id = 'gone'`)).toMatchObject([
       { deleted: 1, deleted_at: legacyTime + 9 },

@@ -23,6 +23,7 @@ import { buildForProcesses } from '../support/processes.js'
 import type { Subject } from '../support/subjectType.js'
 import { suite } from '../support/suite.js'
 import { startTurso } from '../support/tursoServer.js'
+import { isFar } from '../support/subjectType.js'
 
 // Shown when a test fails.
 beforeEach(() => console.log(`TEST_SEED=${loadSeed}`))
@@ -31,8 +32,7 @@ beforeEach(() => console.log(`TEST_SEED=${loadSeed}`))
 const retentionSeconds = 50 * 72
 const loadSeconds = 95 * 72
 const start = 1_700_000_000_000
-/** Turso's engines take many times as long for each as a file in this process does. */
-const batchesOn = ({ name }: Subject) => (name.startsWith('turso') ? 8 : 25)
+const batchesOn = ({ name }: Subject) => (isFar(name) ? 8 : 25)
 
 /** Fibers that share a layer, a clock that goes on while they work, and what they were told. */
 class Load {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { BackgroundJobProvider } from '../../src/nuxt/adapters.js'
 import { refusal } from '../support/people.js'
 import { suiteOverBatches } from '../support/suite.js'
+import { isFar } from '../support/subjectType.js'
 
 const start = 1_700_000_000_000
 const at = (millis: number) => vi.setSystemTime(start + millis)
@@ -377,7 +378,7 @@ suiteOverBatches('background jobs', (subject) => {
       const id = await create()
       let content = ''
       // Each is a request there.
-      const chunks = subject().name.startsWith('turso') ? 200 : 2_000
+      const chunks = isFar(subject().name) ? 200 : 2_000
       for (let n = 0; n < chunks; n++) {
         const contentChunk = `${n}`.padEnd(5e6 / chunks, 'x')
         content += contentChunk

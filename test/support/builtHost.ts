@@ -203,3 +203,29 @@ export const builtHost = async (generation: Generation = 'february'): Promise<Bu
     log: readFileSync(join(folder, 'build.log'), 'utf8'),
   }
 }
+
+export interface BuiltWorker {
+  /** The folder of the Worker's modules; `index.mjs` is the first. */
+  readonly folder: string
+  /** What the build said. */
+  readonly log: string
+}
+
+/** What the README says a host has to have for Workers. */
+export const wranglerToml = (): string =>
+  /```toml\n([^`]*d1_databases[^`]*)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))![1]!
+
+/** The later host again, where it was installed and built before, for Cloudflare Workers. */
+export const builtWorker = async (): Promise<BuiltWorker> => {
+  const folder = await once('host-worker', async (folder) => {
+    await builtHost('later')
+    const project = join(inject('workDir'), 'host-later/project')
+    writeFileSync(join(project, 'wrangler.toml'), wranglerToml())
+    writeFileSync(join(folder, 'build.log'), await buildHost(project, { NITRO_PRESET: 'cloudflare_module' }))
+    renameSync(join(project, '.output'), join(folder, '.output'))
+  })
+  return {
+    folder: join(folder, '.output/server'),
+    log: readFileSync(join(folder, 'build.log'), 'utf8'),
+  }
+}

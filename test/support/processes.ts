@@ -80,7 +80,7 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    external: ['better-sqlite3', '@nuxt/*'],
+    external: ['better-sqlite3', '@nuxt/*', 'cloudflare:workers'],
     alias: Object.fromEntries(hostModules.map((name) => [name, host])),
     define: { 'import.meta.prerender': String(prerender) },
     banner: {

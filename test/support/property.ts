@@ -4,6 +4,7 @@
  * `npm run test:deep` runs a hundred times more. `TEST_SEED` repeats a run; a failure prints the seed and the shrunk case.
  */
 import { FastCheck as fc } from 'effect'
+import { isFar } from './subjectType.js'
 
 /** Whether this is a deep run. */
 export const deep = process.env.TEST_DEEP === 'true'
@@ -22,7 +23,7 @@ export const cases = (usual: number): fc.Parameters<unknown> => ({
 
 /** The same on a layer; a quarter of them where each takes many times as long as elsewhere. */
 export const casesOn = (name: string, usual: number): fc.Parameters<unknown> =>
-  cases(name.startsWith('turso') ? Math.ceil(usual / 4) : usual)
+  cases(isFar(name) ? Math.ceil(usual / 4) : usual)
 
 /** A test's time limit in milliseconds, by the same measure. */
 export const patience = (usual: number): number => (deep ? usual * 100 : usual)

@@ -22,7 +22,10 @@ import type { Detail, Verdict } from './verdicts.js'
 import type { WorkspaceView } from './views.js'
 
 export type SubjectName =
-  'memory' | 'sqlite memory' | 'sqlite file' | 'batches' | 'turso file' | 'turso' | 'adapters'
+  'memory' | 'sqlite memory' | 'sqlite file' | 'batches' | 'turso file' | 'turso' | 'd1' | 'adapters'
+
+/** Whether it takes many times as long for each call as a file in this process does. */
+export const isFar = (name: string): boolean => name.startsWith('turso') || name === 'd1'
 
 /** Text as a subject reads it: of a file, Turso's client reads it up to a NUL. */
 export const asRead = <A extends string | undefined>({ name }: Subject, text: A): A =>

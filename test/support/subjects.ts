@@ -3,6 +3,7 @@
  */
 import { join } from 'node:path'
 import { throughAdapters } from './adapterSubject.js'
+import { onD1 } from './d1Subjects.js'
 import { committingEngine, onBatches, onSql, subjectInMemory } from './layerSubjects.js'
 import type { Subject, SubjectName } from './subjectType.js'
 import { deep } from './property.js'
@@ -19,6 +20,7 @@ const openers: Record<SubjectName, () => Promise<Subject>> = {
   batches: () => onBatches('batches', committingEngine),
   'turso file': onTursoFile,
   turso: onTursoServer,
+  d1: onD1,
   adapters: throughAdapters,
 }
 
@@ -32,9 +34,14 @@ export const openSubject = (name: SubjectName): Promise<Subject> => {
   return openers[name]()
 }
 
-/** The layers that a run covers: all, or those that `TEST_LAYERS` lists. */
+/** They run the statements of others on an engine like theirs: SQLite's in memory, and in libSQL's client. */
+const likeOthers: ReadonlyArray<SubjectName> = ['sqlite memory', 'turso file']
+
+/** The layers that a run covers: those that `TEST_LAYERS` lists, else all in a deep run, and in a usual one those that differ. */
 export const selectedSubjects = (wanted = process.env.TEST_LAYERS): ReadonlyArray<SubjectName> => {
-  if (wanted === undefined || wanted === '') return subjectNames
+  if (wanted === undefined || wanted === '') {
+    return deep ? subjectNames : subjectNames.filter((name) => !likeOthers.includes(name))
+  }
   return wanted.split(',').map((name) => {
     if (!Object.hasOwn(openers, name)) {
       throw new Error(`no such layer: ${name}; there are ${subjectNames.join(', ')}`)
@@ -43,15 +50,13 @@ export const selectedSubjects = (wanted = process.env.TEST_LAYERS): ReadonlyArra
   })
 }
 
-/** Those of properties, whose many cases take long over HTTP: over Turso's engine when asked for, or in a deep run. */
+/** Those of properties, whose many cases take long over HTTP: over Turso's engine and D1 when asked for, or in a deep run. */
 export const propertySubjects = (): ReadonlyArray<SubjectName> =>
-  selectedSubjects().filter((name) => name !== 'turso' || deep || process.env.TEST_LAYERS)
+  selectedSubjects().filter((name) => !['turso', 'd1'].includes(name) || deep || process.env.TEST_LAYERS)
 
-/** Without those that run the same statements on an engine like another's, unless they are asked for: SQLite's, and libSQL's in a file. */
+/** Without a file in this process, which runs what `batches` and `adapters` do, unless it is asked for. */
 export const overBatches = (subjects: ReadonlyArray<SubjectName>): ReadonlyArray<SubjectName> =>
-  process.env.TEST_LAYERS || deep
-    ? subjects
-    : subjects.filter((name) => !name.startsWith('sqlite') && name !== 'turso file')
+  process.env.TEST_LAYERS || deep ? subjects : subjects.filter((name) => name !== 'sqlite file')
 
 /** Runs a body on a fresh subject and closes it. */
 export const withSubject = async <A>(

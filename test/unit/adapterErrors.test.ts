@@ -64,6 +64,7 @@ describe('typed errors', () => {
     [storage('constraint'), 500],
     [storage('closed'), 500],
     [storage('denied'), 500],
+    [storage('tooLarge'), 413],
     [storage('other'), 500],
   ]
 

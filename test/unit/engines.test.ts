@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from '@effect/vitest'
 import { Duration, Option, Redacted } from 'effect'
+import { vi } from 'vitest'
 import { readSettings as read } from '../support/settings.js'
 
 const file = { OR3_SQLITE_DB_PATH: '/data/or3.db' }
@@ -24,18 +25,23 @@ describe('OR3_SQLITE_DRIVER', () => {
     })
   })
 
-  it.each(['bun', 'bun:sqlite', 'd1', 'cloudflare-d1', 'cloudflare', 'D1'])(
-    '%j is an engine that this release does not have',
-    (value) => {
-      expect(read({ ...file, OR3_SQLITE_DRIVER: value }).problems).toEqual([
-        `OR3_SQLITE_DRIVER is "${value}", an engine that this release does not have: set it to better-sqlite3 or turso`,
-      ])
-    },
-  )
+  it.each(['d1', 'cloudflare-d1', 'cloudflare', 'D1'])('%j is D1', (value) => {
+    expect(read({ OR3_SQLITE_DRIVER: value }).settings).toMatchObject({
+      driver: 'd1',
+      dbPath: 'DB',
+      gcInterval: Option.none(),
+    })
+  })
+
+  it.each(['bun', 'bun:sqlite'])('%j is an engine that this release does not have', (value) => {
+    expect(read({ ...file, OR3_SQLITE_DRIVER: value }).problems).toEqual([
+      `OR3_SQLITE_DRIVER is "${value}", an engine that this release does not have: set it to better-sqlite3 or turso or d1`,
+    ])
+  })
 
   it.each(['postgres', 'constructor', 'better sqlite3'])('%j is nothing known', (value) => {
     expect(read({ ...file, OR3_SQLITE_DRIVER: value }).problems).toEqual([
-      `OR3_SQLITE_DRIVER is "${value}", but accepts only better-sqlite3 or turso, or their other names better, sqlite, libsql`,
+      `OR3_SQLITE_DRIVER is "${value}", but accepts only better-sqlite3 or turso or d1, or their other names better, sqlite, libsql, cloudflare-d1, cloudflare`,
     ])
   })
 })
@@ -99,7 +105,43 @@ describe('the settings of Turso', () => {
   })
 })
 
+describe('the settings of D1', () => {
+  const d1 = { OR3_SQLITE_DRIVER: 'd1' }
+
+  it('are the name of a binding', () => {
+    expect(read({ ...d1, OR3_SQLITE_D1_BINDING: 'NOTES' }).settings?.dbPath).toBe('NOTES')
+  })
+
+  it.each(['or3-sync', '0d3a3a2e-7c1f-4a52-9f0c-1f7d2b6c5e11', 'a b'])('refuse %j', (value) => {
+    expect(read({ ...d1, OR3_SQLITE_D1_BINDING: value }).problems).toEqual([
+      `OR3_SQLITE_D1_BINDING is "${value}", but accepts only the name of a binding, such as DB: that of the database or its id is another thing`,
+    ])
+  })
+
+  it('are what a Worker has by itself, and nothing else', () => {
+    vi.stubGlobal('navigator', { userAgent: 'Cloudflare-Workers' })
+    try {
+      expect(read({}).settings?.driver).toBe('d1')
+      expect(read(turso).problems[0]).toBe(
+        'OR3_SQLITE_DRIVER is "turso", but a Worker has D1 alone: set it to d1, or unset it',
+      )
+    } finally {
+      vi.unstubAllGlobals()
+    }
+  })
+})
+
 describe('a setting that the chosen engine does not know', () => {
+  it.each([
+    ['OR3_SQLITE_DB_PATH', '/data/or3.db'],
+    ['OR3_SQLITE_TURSO_URL', url],
+    ['OR3_SQLITE_GC_INTERVAL', '1 hour'],
+  ])('stops D1: %s', (name, value) => {
+    expect(read({ OR3_SQLITE_DRIVER: 'd1', [name]: value }).problems).toEqual([
+      `${name} is set, but OR3_SQLITE_DRIVER is d1, which does not know it: unset one of them`,
+    ])
+  })
+
   it.each([
     ['OR3_SQLITE_DB_PATH', '/data/or3.db'],
     ['OR3_SQLITE_PRAGMA_JOURNAL_MODE', 'WAL'],

@@ -506,6 +506,10 @@ suiteOverBatches('large deliveries', (subject) => {
     expect(await claim()).toEqual([])
     // A payload and a response together may be more than that.
     const widest = '\u0001'.repeat(mebi)
+    if (subject().name === 'd1') {
+      // It takes two million bytes.
+      return expect(fill(1, { request_payload: widest })).rejects.toMatchObject({ status: 413 })
+    }
     const { ids: wide } = await fill(2, { request_payload: widest, response_body: widest })
     const { ids: empty } = await fill(1, { created_at: start + 5 })
     for (const ids of [wide.slice(0, 1), wide.slice(1), empty, []]) expect(await claim()).toEqual(ids)

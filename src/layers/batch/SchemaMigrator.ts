@@ -4,7 +4,7 @@
  * Several servers that start at once send the same batch, and all but the first fail at its first table; so who fails looks again.
  */
 import { Effect, Either, Layer } from 'effect'
-import { ProviderConfig } from '../../services/ProviderConfig.js'
+import { type Driver, ProviderConfig, type ProviderSettings } from '../../services/ProviderConfig.js'
 import { SchemaError, SchemaMigrator } from '../../services/SchemaMigrator.js'
 import { DatabaseOpenError, StorageError } from '../../services/StorageError.js'
 import type { Batch, Statement } from '../sql/batch.js'
@@ -18,13 +18,20 @@ import { migrationStatements } from './migrationBatches.js'
 export const howToAdopt =
   'it is of the earlier package, which is adopted from a file only: dump it into a file, run `or3-sqlite migrate` on that, and move its workspaces with `or3-sqlite export` and `import`'
 
+/** The setting that names a database. */
+const nameOf: Record<Driver, string> = {
+  'better-sqlite3': 'OR3_SQLITE_DB_PATH',
+  turso: 'OR3_SQLITE_TURSO_URL',
+  d1: 'OR3_SQLITE_D1_BINDING',
+}
+
 /** The state of a database that is ours, or that nobody has used yet. */
-const lookAt = ({ read }: Batches['Type'], url: string) =>
+const lookAt = ({ read }: Batches['Type'], { driver, dbPath: path }: ProviderSettings) =>
   Effect.gen(function* () {
-    const refused = (detail: string) => new DatabaseOpenError({ path: url, detail })
+    const refused = (detail: string) => new DatabaseOpenError({ path, detail })
     const { schema, tables } = yield* lookOver(read, 'start', lookAtSchema())
     if (schema.kind === 'foreign') {
-      return yield* refused('it is no database of this package: check OR3_SQLITE_TURSO_URL')
+      return yield* refused(`it is no database of this package: check ${nameOf[driver]}`)
     }
     if (schema.kind === 'newer') return yield* newerSchema(schema.applied)
     if (schema.kind === 'legacy') return yield* refused(howToAdopt)
@@ -42,15 +49,15 @@ const run = (statements: ReadonlyArray<Statement>): Batch<void> => ({ statements
 
 const migrate = Effect.gen(function* () {
   const batches = yield* Batches
-  const { dbPath } = yield* ProviderConfig
-  const { applied, pending } = yield* lookAt(batches, dbPath)
+  const settings = yield* ProviderConfig
+  const { applied, pending } = yield* lookAt(batches, settings)
   if (pending.length === 0) return []
   const statements = yield* migrationStatements(knownMigrations.find(({ name }) => name === applied) ?? none)
   return yield* batches.write('migration', run(statements)).pipe(
     Effect.as(pending),
     Effect.catchTag('StorageError', (error) =>
       // Another server may have been first, or this one, without hearing of it.
-      Effect.flatMap(lookAt(batches, dbPath), ({ pending }) =>
+      Effect.flatMap(lookAt(batches, settings), ({ pending }) =>
         pending.length === 0 ? Effect.succeed([]) : Effect.fail(failed(error)),
       ),
     ),

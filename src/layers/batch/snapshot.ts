@@ -20,6 +20,7 @@ import { commonLength, inCodeUnitOrder, isTrail, rangesAfter } from '../sql/keyO
 import { parsePayload } from '../sql/payload.js'
 import { perTable } from '../sql/perTable.js'
 import { recordColumns } from '../sql/snapshotSql.js'
+import { unionAll } from '../sql/union.js'
 import { afterKey, FetchedKeys, Missing, type Range } from './fetchedKeys.js'
 import { grouped } from './grouped.js'
 import { askPosition, type Position, positionIn, watermark } from './position.js'
@@ -48,7 +49,7 @@ export const snapshotSql = {
   /** What a page may take, and the row that shows that there is more. */
   page: statement(
     bounded(
-      `${snapshotOrder.map(branch).join(' UNION ALL ')} ORDER BY place, pk LIMIT :wanted`,
+      `${unionAll(snapshotOrder.map(branch))} ORDER BY place, pk LIMIT :wanted`,
       'place, pk',
       'data_json',
     ),

@@ -5,12 +5,14 @@
  * caller's to repeat: a push is recognised by its op ids.
  */
 import type { Client, InStatement, ResultSet } from '@libsql/client'
-import { Effect, Layer, Option, Redacted, Schedule } from 'effect'
+import { Effect, Layer, Option, Redacted } from 'effect'
 import { ProviderConfig, type ProviderSettings } from '../../services/ProviderConfig.js'
-import { DatabaseOpenError, StorageError } from '../../services/StorageError.js'
-import type { Batch, Param, Results, Row, Statement } from '../sql/batch.js'
+import { DatabaseOpenError } from '../../services/StorageError.js'
+import type { Param, Row, Statement } from '../sql/batch.js'
 import { Batches } from '../sql/Batches.js'
-import { conceal, mayRepeat, toStorageError } from './tursoErrors.js'
+import { batchesOver } from './network.js'
+import { conceal, failureOf } from './tursoErrors.js'
+import { wellFormed } from './wellFormed.js'
 
 type Create = (config: Record<string, unknown>) => Client
 
@@ -21,12 +23,9 @@ const load = (isFile: boolean) =>
     return ((await import(name)) as { readonly createClient: Create }).createClient
   })
 
-/** Half a character, which no request can carry. */
-const halves = /\p{Surrogate}/gu
-
 /** The client sends every number as a floating one unless it is told better. */
 const toArgument = (value: Param) => {
-  if (typeof value === 'string') return value.replace(halves, '\ufffd')
+  if (typeof value === 'string') return wellFormed(value)
   return Number.isInteger(value) ? BigInt(value as number) : value
 }
 
@@ -116,51 +115,26 @@ const open = Effect.gen(function* () {
   return batchesOn(yield* makeLanes(make, first), settings)
 })
 
-/** Others write: usually over in no time. */
-const whileBusy = Schedule.jittered(
-  Schedule.exponential('10 millis').pipe(Schedule.union(Schedule.spaced('200 millis'))),
-)
-
-/** A server that starts again takes longer; but people wait, and devices try again by themselves. */
-const whileUnreachable = Schedule.jittered(Schedule.exponential('100 millis')).pipe(
-  Schedule.intersect(Schedule.recurs(3)),
-)
-
 const batchesOn = (lend: Lend, { authToken, timeout }: ProviderSettings): Batches['Type'] => {
   const token = Option.map(authToken, Redacted.value)
-  const once = (operation: string, statements: ReadonlyArray<Statement>, mode: 'read' | 'write') =>
-    lend(async (client): Promise<Results> => {
-      const inputs = statements.map(toInput)
-      // One statement is a transaction of its own.
-      const results =
-        inputs.length === 1
-          ? [await client.execute(inputs[0]!)]
-          : await client.batch(inputs, mode === 'read' ? 'deferred' : 'write')
-      return results.map(rowsOf)
-    }).pipe(
-      Effect.catchAll(({ error }) => {
-        if (Option.isSome(token)) conceal(error, token.value)
-        return toStorageError(operation, error) ?? Effect.die(error)
-      }),
-    )
-  const run =
-    (mode: 'read' | 'write') =>
-    <A, E>(operation: string, { statements, read }: Batch<A, E>): Effect.Effect<A, E | StorageError> =>
-      Effect.suspend(() => {
-        // What the attempts before failed with says more than that there was no time for another.
-        let last: StorageError | undefined
-        return once(operation, statements, mode).pipe(
-          Effect.retry({ schedule: whileBusy, while: ({ reason }) => reason === 'busy' }),
-          Effect.tapError((error) => Effect.sync(() => (last = error))),
-          Effect.retry({ schedule: whileUnreachable, while: (error) => mayRepeat(error, mode === 'read') }),
-          Effect.timeoutFail({
-            duration: timeout,
-            onTimeout: () => last ?? new StorageError({ operation, reason: 'timeout' }),
-          }),
-          Effect.flatMap(read),
-        )
-      })
-  return { read: run('read'), write: run('write') }
+  return batchesOver({
+    timeout,
+    failureOf,
+    send: (statements, mode) =>
+      lend(async (client) => {
+        const inputs = statements.map(toInput)
+        // One statement is a transaction of its own.
+        const results =
+          inputs.length === 1
+            ? [await client.execute(inputs[0]!)]
+            : await client.batch(inputs, mode === 'read' ? 'deferred' : 'write')
+        return results.map(rowsOf)
+      }).pipe(
+        Effect.tapError(({ error }) =>
+          Effect.sync(() => Option.isSome(token) && conceal(error, token.value)),
+        ),
+      ),
+  })
 }
 
 /** Connects when it is first asked. Closes with its scope, without waiting for calls. */

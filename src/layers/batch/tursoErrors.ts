@@ -2,16 +2,9 @@
  * The one place that knows how libSQL's client fails: by SQLite's result codes where the database answered, by HTTP status where
  * the server did, and by the system's codes where nobody did.
  */
-import { StorageError, type StorageReason } from '../../services/StorageError.js'
+import type { StorageReason } from '../../services/StorageError.js'
 import { linksOf, reasonOfCode } from '../causes.js'
-
-/** Whether the statements can have been executed. Only if not, the engine may send a change again. */
-type Execution = 'never' | 'perhaps'
-
-interface Failure {
-  readonly reason: StorageReason
-  readonly execution: Execution
-}
+import type { Failure } from './network.js'
 
 /** Nobody was there to take the request. */
 const neverSent = new Set([
@@ -32,7 +25,7 @@ const lostOnTheWay = new Set([
   'HRANA_PROTO_ERROR',
 ])
 
-const unreachable = (execution: Execution): Failure => ({ reason: 'unreachable', execution })
+const unreachable = (execution: Failure['execution']): Failure => ({ reason: 'unreachable', execution })
 
 const ofStatus = (status: number): Failure => {
   if (status === 401 || status === 403) return { reason: 'denied', execution: 'never' }
@@ -55,7 +48,7 @@ const ofCode = (code: string, message: string): Failure | undefined => {
 }
 
 /** What a failure of the client comes to; undefined for what is no failure of the database, but a bug. */
-const failureOf = (error: unknown): Failure | undefined => {
+export const failureOf = (error: unknown): Failure | undefined => {
   const links = [...linksOf(error)]
   if (links.some(({ name }) => name === 'TimeoutError' || name === 'AbortError')) {
     return { reason: 'timeout', execution: 'perhaps' }
@@ -87,17 +80,4 @@ export const conceal = (error: unknown, secret: string): void => {
     link.message = link.message.replaceAll(secret, '<token>')
     if (link.stack !== undefined) link.stack = link.stack.replaceAll(secret, '<token>')
   }
-}
-
-/** A failure of the client as a typed error; whatever else was thrown is a bug, and undefined. */
-export const toStorageError = (operation: string, cause: unknown): StorageError | undefined => {
-  const failure = failureOf(cause)
-  return failure && new StorageError({ operation, reason: failure.reason, cause })
-}
-
-/** Whether what failed may be sent again: a read always, a change only if it cannot have been executed. */
-export const mayRepeat = (error: StorageError, isRead: boolean): boolean => {
-  const failure = failureOf(error.cause)
-  if (failure === undefined || failure.reason === 'timeout') return false
-  return error.isRetryable && (isRead || failure.execution === 'never')
 }

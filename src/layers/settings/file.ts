@@ -3,6 +3,7 @@
  */
 import { Config, Either, Option } from 'effect'
 import { journalModes, synchronousLevels } from '../../services/ProviderConfig.js'
+import { d1Only, tursoOnly } from './only.js'
 import { flag, invalid, oneOf, text, unknownTo } from './values.js'
 
 const inTests = Config.all([text('NODE_ENV'), text('VITEST')]).pipe(
@@ -71,12 +72,9 @@ const location = Config.all({
   }),
 )
 
-/** What only an engine over a network knows. */
-const foreign = ['OR3_SQLITE_TURSO_URL', 'OR3_SQLITE_TURSO_AUTH_TOKEN', 'OR3_SQLITE_TURSO_TIMEOUT']
-
 export const fileSettings = Config.all({
   location,
   journalMode: oneOf('OR3_SQLITE_PRAGMA_JOURNAL_MODE', 'WAL', journalModes),
   synchronous: oneOf('OR3_SQLITE_PRAGMA_SYNCHRONOUS', 'NORMAL', synchronousLevels),
-  foreign: unknownTo('better-sqlite3', foreign),
+  foreign: unknownTo('better-sqlite3', [...tursoOnly, ...d1Only]),
 }).pipe(Config.map(({ location, foreign: _, ...pragmas }) => ({ ...location, ...pragmas })))

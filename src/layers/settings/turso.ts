@@ -3,15 +3,8 @@
  */
 import { Config, Duration, Either, Option, Redacted } from 'effect'
 import { durationRule, positiveDuration } from '../durations.js'
+import { d1Only, fileOnly } from './only.js'
 import { invalid, parsed, text, unknownTo } from './values.js'
-
-/** What only a file in the process has. */
-const foreign = [
-  'OR3_SQLITE_DB_PATH',
-  'OR3_SQLITE_PRAGMA_JOURNAL_MODE',
-  'OR3_SQLITE_PRAGMA_SYNCHRONOUS',
-  'OR3_SQLITE_ALLOW_IN_MEMORY',
-]
 
 const schemes = ['libsql:', 'https:', 'http:', 'wss:', 'file:']
 
@@ -79,5 +72,5 @@ export const tursoSettings = Config.all({
   dbPath: url,
   authToken,
   timeout,
-  foreign: unknownTo('turso', foreign),
+  foreign: unknownTo('turso', [...fileOnly, ...d1Only]),
 }).pipe(Config.map(({ foreign: _, ...own }) => own))

@@ -19,5 +19,7 @@ export class Batches extends Context.Tag('or3-provider-sqlite/Batches')<
     readonly read: <A, E>(operation: string, batch: Batch<A, E>) => Effect.Effect<A, E | StorageError>
     /** All statements or none, one writer after the other. A batch that reads a `Left` has changed nothing. */
     readonly write: <A, E>(operation: string, batch: Batch<A, E>) => Effect.Effect<A, E | StorageError>
+    /** Whether what a call has begun ends with it, as in a Worker: then nothing can go on in the background, nor wait for another call. */
+    readonly endsWithCalls?: boolean
   }
 >() {}

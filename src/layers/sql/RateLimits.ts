@@ -7,7 +7,7 @@
 import { Cause, Clock, Effect, Either, Exit, Fiber, Layer, Option, Runtime } from 'effect'
 import { type RateLimit, RateLimits, type RateLimitVerdict } from '../../services/RateLimits.js'
 import { allowed, isCurrent, refused, statsOf } from '../../services/rateLimitRules.js'
-import type { StorageError } from '../../services/StorageError.js'
+import { StorageError } from '../../services/StorageError.js'
 import { observeService } from '../../services/telemetry.js'
 import { storageMessage } from '../causes.js'
 import { limitedWarning } from '../logLimit.js'
@@ -17,8 +17,8 @@ import { findWindow, forget, take, type Taken } from './rateLimitBatches.js'
 
 /** The part of what is left that a process takes at once. */
 export const share = 8
-/** How long a check waits for the database. */
-const patience = '100 millis'
+/** How long a check waits for the database; where nothing goes on behind it, it has to. */
+const patience = { usual: '100 millis', alone: '1 second' } as const
 /** After so many takings so many windows are looked at, here and in the database: more than were begun meanwhile. */
 const forgetting = { every: 64, most: 256 } as const
 /** Windows remembered here; beyond them the oldest go, and what they held with them. */
@@ -47,7 +47,7 @@ interface Window {
 }
 
 const make = Effect.gen(function* () {
-  const { read, write } = yield* Batches
+  const { read, write, endsWithCalls = false } = yield* Batches
   const runFork = Runtime.runFork(yield* Effect.runtime())
   const warn = yield* limitedWarning((count) => `${count} more takings of rate limits failed`)
   const windows = new Map<string, Window>()
@@ -113,12 +113,15 @@ const make = Effect.gen(function* () {
     return fiber
   }
 
+  const forgetThere = (now: number) =>
+    Effect.map(write('forget windows', forget(now, forgotten, forgetting.most)), (place) => {
+      forgotten = place
+    })
+
   /** Now and then, so that what is over goes by itself. */
   const forgetSome = (now: number) => {
     forgetHere(now)
-    inBackground(write('forget windows', forget(now, forgotten, forgetting.most))).addObserver((exit) => {
-      if (Exit.isSuccess(exit)) forgotten = exit.value
-    })
+    inBackground(forgetThere(now))
   }
 
   /** On an engine in the process the permits are there at once, unless it is locked. */
@@ -161,6 +164,30 @@ const make = Effect.gen(function* () {
     return allowed(maxRequests - window.given)
   }
 
+  /** One permit, for this check alone: where nothing goes on behind a call, it can take none for later ones, nor wait for theirs. */
+  const askAlone = (window: Window, limit: RateLimit, now: number): Effect.Effect<RateLimitVerdict> => {
+    if (limit.maxRequests <= Math.max(window.given, window.taken ?? 0)) {
+      return Effect.succeed(refused(window.endsAt, now))
+    }
+    const taking = write('take permits', take(limit, window.owed + 1, now)).pipe(
+      Effect.timeoutFail({
+        duration: patience.alone,
+        onTimeout: () => new StorageError({ operation: 'take permits', reason: 'timeout' }),
+      }),
+    )
+    const decided = Effect.flatMap(Effect.exit(taking), (exit) => {
+      settle(window, exit)
+      if (Exit.isFailure(exit)) return Effect.as(explain(exit.cause), onCredit(window, limit, now))
+      if (window.held === 0) return Effect.succeed(refused(window.endsAt, now))
+      window.held -= 1
+      window.given += 1
+      return Effect.succeed(allowed(limit.maxRequests - exit.value.taken))
+    })
+    if (++takings % forgetting.every !== 0) return decided
+    forgetHere(now)
+    return Effect.zipLeft(decided, Effect.ignore(forgetThere(now)))
+  }
+
   const ask = (window: Window, limit: RateLimit, now: number): Effect.Effect<RateLimitVerdict> => {
     const known = decided(window, limit, now)
     if (known !== undefined) return Effect.succeed(known)
@@ -170,7 +197,7 @@ const make = Effect.gen(function* () {
     const ended = taking.unsafePoll()
     if (ended !== null) return after(ended)
     if (window.isLate) return Effect.succeed(onCredit(window, limit, now))
-    return Effect.flatMap(Effect.timeoutOption(Fiber.await(taking), patience), (exit) => {
+    return Effect.flatMap(Effect.timeoutOption(Fiber.await(taking), patience.usual), (exit) => {
       if (Option.isSome(exit)) return after(exit.value)
       window.isLate = window.taking === taking
       return Effect.succeed(onCredit(window, limit, now))
@@ -183,7 +210,7 @@ const make = Effect.gen(function* () {
         const limit = checkKeptLimit(request)
         return Either.isLeft(limit)
           ? Effect.fail(limit.left)
-          : ask(windowOf(limit.right, now), limit.right, now)
+          : (endsWithCalls ? askAlone : ask)(windowOf(limit.right, now), limit.right, now)
       }),
 
     stats: (request) =>

@@ -109,6 +109,23 @@ export const get = (key: { readonly id: string; readonly userId: string }): Batc
   read: ([job, documents, pieces]) => jobIn(job![0], documents!, pieces!),
 })
 
+/** Characters of a piece: some engines take two million bytes for a value, and a character may have three of them. */
+const pieceLength = 500_000
+
+/** Content as it is stored: one piece or more, none of which ends within a character. */
+const piecesOf = (content: string): ReadonlyArray<string> => {
+  const pieces: Array<string> = []
+  for (let rest = content; rest !== '' || pieces.length === 0;) {
+    const end =
+      rest.length > pieceLength && /[\ud800-\udbff]/.test(rest[pieceLength - 1]!)
+        ? pieceLength - 1
+        : pieceLength
+    pieces.push(rest.slice(0, end))
+    rest = rest.slice(end)
+  }
+  return pieces
+}
+
 const stateIn = (results: Results) => firstOf(results, 0) as JobState | undefined
 
 export const update = (
@@ -116,14 +133,16 @@ export const update = (
   now: number,
 ): Batch<void, JobLeaseLost | InvalidInput> => {
   const job = { id, owner, roomBefore: roomBefore(chunk) }
-  const pieces = chunk.length === 0 ? 0 : 1
   const { text, low, high, length } = chunk
+  const [first = '', ...more] = length === 0 ? [] : piecesOf(text)
+  const pieces = length === 0 ? 0 : 1 + more.length
   return {
     statements: [
       sql.state(job),
       ...documentOf(job, 'tool_calls', toolCalls),
       ...documentOf(job, 'workflow_state', workflowState),
-      ...(pieces === 0 ? [] : [sql.append({ ...job, text, low })]),
+      ...(pieces === 0 ? [] : [sql.append({ ...job, text: first, low })]),
+      ...more.map((text, index) => sql.appendMore({ ...job, text, place: index + 1 })),
       sql.update({ ...job, now, pieces, length, high, chunksReceived }),
     ],
     read: (results) => Either.map(appends(stateIn(results), owner, chunk), () => undefined),
@@ -135,13 +154,15 @@ const ending = (owner: string | null, statements: ReadonlyArray<Statement>): Bat
   read: (results) => Either.map(changes(stateIn(results), owner), () => undefined),
 })
 
-export const complete = ({ content, ...job }: CheckedComplete, now: number) =>
-  ending(job.owner, [
+export const complete = ({ content, ...job }: CheckedComplete, now: number) => {
+  const pieces = piecesOf(content)
+  return ending(job.owner, [
     sql.state(job),
     sql.dropContent(job),
-    sql.setContent({ ...job, content }),
-    sql.complete({ ...job, now, length: content.length }),
+    ...pieces.map((text, place) => sql.setContent({ ...job, text, place })),
+    sql.complete({ ...job, now, length: content.length, pieces: pieces.length }),
   ])
+}
 
 export const fail = ({ error, ...job }: CheckedFail, now: number) =>
   ending(job.owner, [sql.state(job), sql.fail({ ...job, error, now })])

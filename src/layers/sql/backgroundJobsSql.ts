@@ -89,20 +89,24 @@ export const backgroundJobsSql = {
   append: statement(`
     INSERT INTO job_chunks (job_id, seq, text)
     SELECT id, piece_count, ${joined} FROM jobs WHERE ${mayChange} AND content_length <= :roomBefore`),
+  /** A further piece of a long chunk. */
+  appendMore: statement(`
+    INSERT INTO job_chunks (job_id, seq, text)
+    SELECT id, piece_count + :place, :text FROM jobs WHERE ${mayChange} AND content_length <= :roomBefore`),
   update: statement(`
     UPDATE jobs SET content_length = content_length + :length, piece_count = piece_count + :pieces,
-      high_surrogate = iif(:pieces, :high, high_surrogate),
+      high_surrogate = iif(:pieces > 0, :high, high_surrogate),
       chunks_received = coalesce(:chunksReceived, chunks_received), last_activity_at = :now
     WHERE ${mayChange} AND content_length <= :roomBefore`),
 
   dropContent: statement(`
     DELETE FROM job_chunks INDEXED BY sqlite_autoindex_job_chunks_1 WHERE job_id = (SELECT id FROM jobs WHERE ${mayChange})`),
   setContent: statement(
-    `INSERT INTO job_chunks (job_id, seq, text) SELECT id, 0, :content FROM jobs WHERE ${mayChange}`,
+    `INSERT INTO job_chunks (job_id, seq, text) SELECT id, :place, :text FROM jobs WHERE ${mayChange}`,
   ),
   complete: statement(`
     UPDATE jobs SET status = 'complete', completed_at = :now, last_activity_at = :now, lease_owner = NULL, lease_expires_at = NULL,
-      content_length = :length, piece_count = 1, high_surrogate = NULL
+      content_length = :length, piece_count = :pieces, high_surrogate = NULL
     WHERE ${mayChange}`),
   fail: statement(`
     UPDATE jobs SET status = 'error', completed_at = :now, last_activity_at = :now, lease_owner = NULL, lease_expires_at = NULL,

@@ -3,6 +3,7 @@
  */
 import { type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { logEntryColumns } from './logEntry.js'
+import { unionAll } from './union.js'
 
 /** Where a page begins, as versions are stored: expressions, of what is behind the cursor and below the floor. */
 interface Bounds {
@@ -52,7 +53,7 @@ export const pullSql = {
 
   /** The same for engines that read all there is of a union before they sort it: no branch gives more than a page. */
   wholePage: (tables: ReadonlyArray<SyncedTable>, bounds: Bounds): string =>
-    `${branches(tables, true, bounds)
-      .map((branch) => `SELECT * FROM (${branch} ${byVersion})`)
-      .join(' UNION ALL ')} ${byVersion}`,
+    `${unionAll(
+      branches(tables, true, bounds).map((branch) => `SELECT * FROM (${branch} ${byVersion})`),
+    )} ${byVersion}`,
 }

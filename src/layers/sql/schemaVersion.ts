@@ -29,7 +29,8 @@ export const newerSchema = (applied: string): SchemaError =>
   })
 
 /** Names of tables and views, without SQLite's own. */
-export const tableNames = `SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'`
+export const tableNames = `SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+  AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'`
 
 /** What the earlier package's migrator wrote with its first migration; read only where there is the table `kysely_migration`. */
 export const legacyHistory = `SELECT 1 FROM kysely_migration WHERE name = '001_init'`
