@@ -60,7 +60,6 @@ const textsOf = (env: Readonly<Record<string, unknown>>, hasBinding: boolean): M
 }
 
 /** Opens databases on these engines, and no others. */
-
 export const openerOn = (engines: Engines) => {
   // Its name is what a stack shows.
   const openProvider = ({

@@ -1,7 +1,6 @@
 /**
  * The one place that knows how D1 fails: by a message alone, which ends with SQLite's result code where the database answered.
  */
-import type { StorageReason } from '../../services/StorageError.js'
 import { linksOf, reasonOfCode } from '../causes.js'
 import type { Failure } from './network.js'
 
@@ -12,7 +11,7 @@ const messages: ReadonlyArray<readonly [pattern: RegExp, failure: Failure]> = [
   [/D1 DB is overloaded|Cannot resolve D1/i, { reason: 'unreachable', execution: 'never' }],
   // The object behind the database is started again; what it was doing when it ended, nobody tells.
   [
-    /Network connection lost|storage caused object to be reset|caused object to be reset|D1 DB reset|was reset|Internal error|internal error|exceeded timeout/,
+    /Network connection lost|caused object to be reset|D1 DB reset|was reset|[Ii]nternal error|exceeded timeout/,
     { reason: 'unreachable', execution: 'perhaps' },
   ],
   [/database is locked/i, { reason: 'busy', execution: 'never' }],
@@ -22,17 +21,12 @@ const messages: ReadonlyArray<readonly [pattern: RegExp, failure: Failure]> = [
 
 const resultCode = /\bSQLITE_[A-Z_]+\b/
 
-const ofCode = (reason: StorageReason): Failure => ({
-  reason,
-  execution: reason === 'busy' ? 'never' : 'perhaps',
-})
-
 const failureOfMessage = (message: string): Failure | undefined => {
   const known = messages.find(([pattern]) => pattern.test(message))
   if (known !== undefined) return known[1]
   const [code] = resultCode.exec(message) ?? []
   const reason = code === undefined ? undefined : reasonOfCode(code)
-  return reason && ofCode(reason)
+  return reason && { reason, execution: reason === 'busy' ? 'never' : 'perhaps' }
 }
 
 /** What a failure of the binding comes to; undefined for what is no failure of the database, but a bug. */
