@@ -17,8 +17,10 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/workDir.ts',
-    setupFiles: 'test/support/turns.ts',
+    setupFiles: 'test/support/everyFile.ts',
     silent: 'passed-only',
+    // Effect and the package are loaded once for a core, not for each of 150 files; `everyFile.ts` leaves nothing behind.
+    poolOptions: { forks: { isolate: false } },
     // Much of a run is waiting for processes, so all cores, where Vitest leaves one free.
     maxWorkers: '100%',
     minWorkers: 1,

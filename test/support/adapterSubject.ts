@@ -20,6 +20,7 @@ import {
 } from '../../src/services/index.js'
 import { fileCallsOfAdapter } from './fileCalls.js'
 import { checked, membershipCalls, runner, sqlLayer } from './layerSubjects.js'
+import { migratedFile } from './migratedFile.js'
 import type { MembershipCalls, Subject } from './subjectType.js'
 import { temporaryFolder } from './temporaryFolder.js'
 import { detailOfResult, Refused, verdictOfResult } from './verdicts.js'
@@ -98,9 +99,9 @@ const refusing = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, refusing(part)]))
 }
 
-export const throughAdapters = (): Promise<Subject> => {
+export const throughAdapters = async (): Promise<Subject> => {
   const { folder, remove } = temporaryFolder()
-  const file = join(folder, 'adapters.db')
+  const file = await migratedFile(join(folder, 'adapters.db'))
   const provider = openProvider({
     env: { OR3_SQLITE_DB_PATH: file, OR3_SQLITE_PRAGMA_SYNCHRONOUS: 'OFF' },
   })
@@ -132,7 +133,7 @@ export const throughAdapters = (): Promise<Subject> => {
       ),
     )
   }
-  return Promise.resolve({
+  return {
     name: 'adapters',
     file,
     push: async (request) => {
@@ -193,5 +194,5 @@ export const throughAdapters = (): Promise<Subject> => {
       await provider.close()
       remove()
     },
-  })
+  }
 }

@@ -5,8 +5,9 @@ import { Effect, Layer, Logger } from 'effect'
 import { type D1Binding, D1, layer as d1Layer } from '../../src/layers/batch/d1.js'
 import * as Migrator from '../../src/layers/batch/SchemaMigrator.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
-import { lendD1 } from './d1Server.js'
+import { newD1 } from './d1Server.js'
 import { onBatches } from './layerSubjects.js'
+import { lender } from './lentEngines.js'
 
 const engineOn = (binding: D1Binding) =>
   d1Layer.pipe(
@@ -22,7 +23,13 @@ const migrate = (binding: D1Binding) =>
     Effect.runPromise,
   )
 
+const lend = lender(async () => {
+  const binding = await newD1()
+  await migrate(binding)
+  return engineOn(binding)
+}, 'PRAGMA defer_foreign_keys = ON')
+
 export const onD1 = async () => {
-  const { binding, giveBack } = await lendD1(migrate)
-  return onBatches('d1', engineOn(binding), giveBack)
+  const { engine, giveBack } = await lend()
+  return onBatches('d1', engine, giveBack)
 }

@@ -135,12 +135,25 @@ export const subjectInMemory = () =>
       Promise.resolve(viewOfState(Context.get(context, GatewayState), workspaceId)),
   )
 
+/** What the migrator leaves in memory, made once: each subject starts from a copy of it. */
+const migratedInMemory = Layer.effectContext(
+  Effect.runSync(
+    Effect.cached(
+      Layer.build(Migrator.layer).pipe(
+        Effect.scoped,
+        Effect.provide(Config.layerOf({ dbPath: ':memory:' })),
+        Effect.provide(Logger.remove(Logger.defaultLogger)),
+      ),
+    ),
+  ),
+)
+
 /** Every service on SQLite, with the database at hand. In memory, a batch is not rolled back. */
 export const sqlLayer = (dbPath: string, settings: Partial<Parameters<typeof Config.layerOf>[0]> = {}) =>
   Layer.mergeAll(SqlGateway.layer, SqlFiles.layer, SqlReport.layer, sqlServices).pipe(
     Layer.provideMerge(dbPath === ':memory:' ? committing : Layer.fresh(SqlBatches.layer)),
     Layer.provideMerge(Database.layer),
-    Layer.provideMerge(Migrator.layer),
+    Layer.provideMerge(dbPath === ':memory:' ? migratedInMemory : Migrator.layer),
     Layer.provide(Config.layerOf({ synchronous: 'OFF', ...settings, dbPath })),
     Layer.provide(IdGenerator.layer),
   )
@@ -165,7 +178,7 @@ type BatchEngine = Layer.Layer<Batches, any>
 /** In the process and in memory. A batch is not rolled back. */
 export const committingEngine: BatchEngine = committing.pipe(
   Layer.provide(Database.layer),
-  Layer.provide(Migrator.layer),
+  Layer.provide(migratedInMemory),
   Layer.provide(Config.layerOf({ dbPath: ':memory:', synchronous: 'OFF' })),
 )
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { throughAdapters } from './adapterSubject.js'
 import { onD1 } from './d1Subjects.js'
 import { committingEngine, onBatches, onSql, subjectInMemory } from './layerSubjects.js'
+import { migratedFile } from './migratedFile.js'
 import type { Subject, SubjectName } from './subjectType.js'
 import { deep } from './property.js'
 import { onTursoFile, onTursoServer } from './tursoSubjects.js'
@@ -13,9 +14,9 @@ import { temporaryFolder } from './temporaryFolder.js'
 const openers: Record<SubjectName, () => Promise<Subject>> = {
   memory: subjectInMemory,
   'sqlite memory': () => onSql('sqlite memory', ':memory:'),
-  'sqlite file': () => {
+  'sqlite file': async () => {
     const { folder, remove } = temporaryFolder()
-    return onSql('sqlite file', join(folder, 'test.db'), remove)
+    return onSql('sqlite file', await migratedFile(join(folder, 'test.db')), remove)
   },
   batches: () => onBatches('batches', committingEngine),
   'turso file': onTursoFile,

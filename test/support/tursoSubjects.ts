@@ -8,13 +8,15 @@ import * as Migrator from '../../src/layers/batch/SchemaMigrator.js'
 import * as Turso from '../../src/layers/batch/turso.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
 import { onBatches } from './layerSubjects.js'
+import { lender } from './lentEngines.js'
 import { temporaryFolder } from './temporaryFolder.js'
 import { startTurso } from './tursoServer.js'
 
-/** A migrated database at an address. */
-const tursoAt = (url: string) =>
+const engineAt = (url: string) => Layer.provide(Turso.layer, Config.layerOf({ driver: 'turso', dbPath: url }))
+
+const migratedAt = (url: string) =>
   Migrator.layer.pipe(
-    Layer.provideMerge(Turso.layer),
+    Layer.provideMerge(engineAt(url)),
     Layer.provide(Config.layerOf({ driver: 'turso', dbPath: url })),
     Layer.provide(Logger.remove(Logger.defaultLogger)),
   )
@@ -26,7 +28,7 @@ let template: Promise<string> | undefined
 const migrated = async (folder: string): Promise<string> => {
   template ??= (async () => {
     const file = join(made.folder, 'migrated.db')
-    await Effect.runPromise(Effect.scoped(Layer.build(tursoAt(`file:${file}`))))
+    await Effect.runPromise(Effect.scoped(Layer.build(migratedAt(`file:${file}`))))
     return file
   })()
   const file = join(folder, 'test.db')
@@ -38,14 +40,18 @@ process.once('exit', made.remove)
 
 export const onTursoFile = async () => {
   const { folder, remove } = temporaryFolder()
-  return onBatches('turso file', tursoAt(`file:${await migrated(folder)}`), remove)
+  return onBatches('turso file', engineAt(`file:${await migrated(folder)}`), remove)
 }
 
-export const onTursoServer = async () => {
+const lend = lender(async () => {
   const { folder, remove } = temporaryFolder()
-  const { url, stop } = await startTurso(await migrated(folder))
-  return onBatches('turso', tursoAt(url), async () => {
-    await stop()
-    remove()
-  })
+  process.once('exit', remove)
+  const { url } = await startTurso(await migrated(folder))
+  return engineAt(url)
+})
+
+/** The servers end with this process. */
+export const onTursoServer = async () => {
+  const { engine, giveBack } = await lend()
+  return onBatches('turso', engine, giveBack)
 }

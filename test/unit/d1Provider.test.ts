@@ -4,7 +4,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { D1Binding } from '../../src/layers/batch/d1.js'
 import { openProvider, type Provider, type ProviderOptions } from '../../src/nuxt/adapters.js'
-import { lendD1, newD1 } from '../support/d1Server.js'
+import { newD1 } from '../support/d1Server.js'
 import { put } from '../support/ops.js'
 
 let open: Array<Provider> = []
@@ -108,11 +108,7 @@ describe('a provider on D1', () => {
   })
 
   it('collects when it is told to', async () => {
-    const { binding, giveBack } = await lendD1(async (d1) => {
-      const provider = openProvider({ env: {}, d1 })
-      await provider.ready
-      await provider.close()
-    })
+    const binding = await newD1()
     const provider = start(binding, { env: { OR3_SQLITE_GC_RETENTION: '1 hour' } })
     const { userId } = await provider.workspaceStore.getOrCreateUser(ada)
     const { workspaceId } = await provider.workspaceStore.getOrCreateDefaultWorkspace(userId)
@@ -126,7 +122,6 @@ describe('a provider on D1', () => {
     await provider.upkeep()
     const left = await run(binding, 'SELECT count(*) AS n FROM change_log')
     expect(left[0].n).toBeLessThan(2)
-    await giveBack()
   })
 
   it('is chosen by a binding, and takes one from the environment that has its settings', async () => {
