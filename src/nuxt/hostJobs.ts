@@ -87,7 +87,7 @@ export interface BackgroundJobProvider {
   ): Promise<void>
   /** Ends a job well, with content in place of its chunks. */
   completeJob(id: string, finalContent: string, leaseOwner?: string | null): Promise<void>
-  /** Ends a job badly. What is longer than 1 Mi characters is cut, and says so. */
+  /** Ends a job badly. What is longer than 500,000 characters is cut, and says so. */
   failJob(id: string, error: string, leaseOwner?: string | null): Promise<void>
   /** Ends a streaming job of this user; `*` is any user. Whether there was one. */
   abortJob(id: string, userId: string): Promise<boolean>

@@ -85,21 +85,26 @@ export const openerOn = (engines: Engines) => {
       ),
     )
     const started = base.runSyncExit(base.runtimeEffect)
-    if (Exit.isFailure(started)) {
+    const refuse = <E>(error: E): E => {
       void base.dispose()
-      throw startupError(started.cause, 'the database')
+      return error
     }
+    if (Exit.isFailure(started)) throw refuse(startupError(started.cause, 'the database'))
     const runtime = started.value
     const settings = Context.get(runtime.context, ProviderConfig)
     const { driver, gcRetention } = settings
     const engine = engines[driver]
     if (engine === undefined) {
-      throw new ProviderStartupError(
-        `OR3_SQLITE_DRIVER is ${driver}, which a Worker does not have: set it to d1`,
+      throw refuse(
+        new ProviderStartupError(
+          `OR3_SQLITE_DRIVER is ${driver}, which a Worker does not have: set it to d1`,
+        ),
       )
     }
     if (d1 !== undefined && driver !== 'd1') {
-      throw new ProviderStartupError(`a binding of D1 is given, but OR3_SQLITE_DRIVER is ${driver}: unset it`)
+      throw refuse(
+        new ProviderStartupError(`a binding of D1 is given, but OR3_SQLITE_DRIVER is ${driver}: unset it`),
+      )
     }
     const opening = openOn(base, engine, settings)
     const calls = callsOn(runtime, opening)

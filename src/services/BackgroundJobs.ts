@@ -176,7 +176,7 @@ export interface CompleteJob extends OwnedJob {
 
 /** The end of a job that did not. */
 export interface FailJob extends OwnedJob {
-  /** What is longer than 1 Mi characters is cut, and says so. */
+  /** What is longer than 500,000 characters is cut, and says so. */
   readonly error: string
 }
 

@@ -109,7 +109,10 @@ interface DeliveryOutcome {
   readonly errorMessage: string | null
   /** Text or another JSON value, of up to 1,048,576 characters, given back in kind. */
   readonly requestPayload: unknown
-  /** As `requestPayload`; text that is longer is cut there, since it is a stranger's. */
+  /**
+   * As `requestPayload`; text that is longer is cut there, since it is a stranger's. An update whose database does not take it beside
+   * the payload, as D1 may not, has a note in its place.
+   */
   readonly responseBody: unknown
   /** Any finite number up to 2^53. */
   readonly durationMs: number | null

@@ -30,8 +30,8 @@ import { limits } from './SyncDomain.js'
 
 const mebi = 2 ** 20
 
-/** Characters. */
-const most = { content: 16 * mebi, chunk: 4 * mebi, json: 4 * mebi, error: mebi, text: 1_024 }
+/** Characters. An error has three bytes for each at most: of two million, which D1 takes, it leaves some for the job. */
+const most = { content: 16 * mebi, chunk: 4 * mebi, json: 4 * mebi, error: 500_000, text: 1_024 }
 
 /** The user that stands for all of them. */
 export const anybody = '*'

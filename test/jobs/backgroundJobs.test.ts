@@ -180,14 +180,19 @@ suiteOverBatches('background jobs', (subject) => {
     })
 
     it('is a long error, which is cut and says so', async () => {
-      const most = 2 ** 20
+      const most = 500_000
       const told = async (error: string) => {
         const id = await create()
         await jobs().failJob(id, error)
         return (await get(id))!.error!
       }
       expect((await told('e'.repeat(most))) === 'e'.repeat(most)).toBe(true)
-      for (const error of ['e'.repeat(most + 1), `e${'\u{1f600}'.repeat(most)}`, '\u{1f600}'.repeat(most)]) {
+      for (const error of [
+        'e'.repeat(most + 1),
+        `e${'\u{1f600}'.repeat(most)}`,
+        '\u{1f600}'.repeat(most),
+        '€'.repeat(most + 1),
+      ]) {
         const cut = await told(error)
         expect(cut.length).toBeLessThanOrEqual(most)
         expect(cut.length).toBeGreaterThan(most - 100)
@@ -387,6 +392,28 @@ suiteOverBatches('background jobs', (subject) => {
       expect((await get(id))!.content === content).toBe(true)
       await jobs().completeJob(id, 'short')
       expect(await get(id)).toMatchObject({ content: 'short' })
+    }, 60_000)
+
+    it('of a chunk and of an end longer than any value is stored comes back as it was', async () => {
+      const id = await create()
+      // No boundary of a piece falls beside a pair for both of them; what is cut at is in the middle of one for one.
+      const pairs = '\u{1f600}'.repeat(600_000)
+      const chunks = [
+        'begun \ud83d',
+        `\ude00${pairs}`,
+        `x${pairs}\ud83d`,
+        '\ude00 and on',
+        '€'.repeat(1_100_001),
+        'end',
+      ]
+      for (const contentChunk of chunks) await jobs().updateJob(id, { contentChunk })
+      expect((await get(id))!.content === chunks.join('')).toBe(true)
+      for (const content of [chunks.join(''), '']) {
+        const ended = await create()
+        await jobs().updateJob(ended, { contentChunk: pairs })
+        await jobs().completeJob(ended, content)
+        expect((await get(ended))!.content === content).toBe(true)
+      }
     }, 60_000)
 
     it('has at most 16 Mi characters, of which a chunk has 4', async () => {

@@ -6,12 +6,14 @@ import { Clock, Effect, Layer } from 'effect'
 import {
   checkClaim,
   checkDelivery,
+  type CheckedDeliveryPatch,
   checkDeliveryPatch,
   checkDeliveryQuery,
   checkEndedQuery,
   checkPurge,
   checkStale,
   newDelivery,
+  withoutResponse,
 } from '../../services/deliveryRules.js'
 import { IdGenerator } from '../../services/IdGenerator.js'
 import { observeService } from '../../services/telemetry.js'
@@ -99,7 +101,13 @@ const make = Effect.gen(function* () {
     updateDelivery: (request) =>
       Effect.gen(function* () {
         const patch = yield* checkDeliveryPatch(request)
-        yield* write('update delivery', batches.updateDelivery(patch, yield* now))
+        const at = yield* now
+        const note = (patch: CheckedDeliveryPatch) =>
+          write('update delivery', batches.updateDelivery(patch, at))
+        const isTooLarge = (error: { readonly _tag: string; readonly reason?: string }) =>
+          error._tag === 'StorageError' && error.reason === 'tooLarge' && !!patch.outcomes.responseJson
+        // What is not noted is sent again.
+        yield* Effect.catchIf(note(patch), isTooLarge, () => note(withoutResponse(patch)))
       }),
 
     listDeliveries: (request) =>
