@@ -8,6 +8,7 @@ import { DatabaseOpenError } from '../../services/StorageError.js'
 import type { Batches } from '../sql/Batches.js'
 import { epochSeconds } from '../time.js'
 import { layer as batchesLayer } from './Batches.js'
+import { checkpointPages, checkpoints } from './checkpoints.js'
 import { type Connection, makeConnection } from './connection.js'
 import { Database, databaseOn, lockPatienceMillis } from './Database.js'
 import { mendEmptiedLogs } from './emptiedLog.js'
@@ -20,7 +21,10 @@ const make = Effect.gen(function* () {
   const settings = yield* ProviderConfig
   const { image, isNew } = yield* SchemaImage
   const connection = makeConnection(yield* open(settings, image))
-  if (image === undefined) yield* watchExtent(connection, settings.dbPath, isNew)
+  if (image === undefined) {
+    yield* watchExtent(connection, settings.dbPath, isNew)
+    if (settings.journalMode === 'WAL') yield* checkpoints(connection, settings)
+  }
   connection.all('PRAGMA busy_timeout = 0')
   return databaseOn(connection)
 })
@@ -114,7 +118,7 @@ const applyPragmas = (database: Sqlite.Database, { dbPath, journalMode, synchron
   // Measured: multi-row statements else spill to a temporary file, and random op ids outgrow the default cache.
   pragma('temp_store = MEMORY')
   pragma(`cache_size = ${-64 * 1024}`)
-  pragma('wal_autocheckpoint = 4000')
+  pragma(`wal_autocheckpoint = ${checkpointPages.alone}`)
 }
 
 /** Changing the journal mode does not honour SQLite's busy timeout. While starting, blocking is fine. */

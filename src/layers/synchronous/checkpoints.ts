@@ -1,0 +1,122 @@
+/**
+ * Checkpoints in a thread of their own: what is committed goes from the write-ahead log into the database file in nobody's request.
+ *
+ * Without it, the commit that crosses SQLite's threshold pays for all before it, ten times a commit and more. The thread has a
+ * connection of its own and checkpoints passively, so it holds nobody up. Under writes without pause it may never find the log done,
+ * which alone lets a log begin anew: then the serving connection does the little that is left between two calls.
+ */
+import { realpathSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { Worker } from 'node:worker_threads'
+import { Effect, Runtime } from 'effect'
+import type { ProviderSettings } from '../../services/ProviderConfig.js'
+import { rootMessage } from '../causes.js'
+import type { Connection } from './connection.js'
+
+/** Pages of log at which a commit checkpoints: without the thread, and far away for when the thread cannot keep up. */
+export const checkpointPages = { alone: 4_000, beside: 32_000 } as const
+
+/** The log that makes a thread worth its while, in bytes. Most programs never get there. */
+const worthwhile = 4 * 1_024 * 1_024
+
+/** How often it is looked at, in ms. */
+const lookMillis = 250
+
+/** Begin at a thousand pages; ask for help at eight thousand. */
+const rhythm = { pollMillis: 50, beginPages: 1_000, helpPages: 8_000, rounds: 5 }
+
+/**
+ * As text, since a bundler would not find a file. `NOOP` only tells how far the log is; a checkpoint tells how far it was when that
+ * began. SQLite without it makes it a passive one, which does no harm.
+ */
+const script = `
+const { parentPort, workerData } = require('node:worker_threads')
+const { driver, path, synchronous, pollMillis, beginPages, helpPages, rounds } = workerData
+// Of the driver's errors nothing crosses between threads.
+const telling = (body) => () => {
+  try {
+    return body()
+  } catch (error) {
+    if (!String(error.code).startsWith('SQLITE_BUSY')) throw new Error(error.message)
+  }
+}
+const database = telling(() => new (require(driver))(path, { fileMustExist: true, timeout: 0 }))()
+database.pragma('wal_autocheckpoint = 0')
+database.pragma('synchronous = ' + synchronous)
+const checkpoint = (mode) => {
+  const [{ log, checkpointed }] = database.pragma('wal_checkpoint(' + mode + ')')
+  return { log, left: log - checkpointed }
+}
+const look = () => {
+  let { log, left } = checkpoint('NOOP')
+  if (left < beginPages) return
+  for (let round = 0; left > 0 && round < rounds; round++) {
+    checkpoint('PASSIVE')
+    ;({ log, left } = checkpoint('NOOP'))
+  }
+  if (left > 0 && log > helpPages) parentPort.postMessage('help')
+}
+const timer = setInterval(telling(look), pollMillis)
+parentPort.once('message', () => {
+  clearInterval(timer)
+  database.close()
+})`
+
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+
+const failed = (why: string) =>
+  `checkpoints go on within pushes, which they hold up: their thread has ended: ${why}`
+
+/** Checkpoints a file in WAL mode from when its log is worth it until the scope ends; the thread is gone then. */
+export const checkpoints = (connection: Connection, { dbPath, synchronous }: ProviderSettings) =>
+  Effect.gen(function* () {
+    const runtime = yield* Effect.runtime()
+    // The log lies beside the file itself, whatever links lead to it and wherever the program goes.
+    const path = realpathSync(dbPath)
+    const pagesAt = (pages: number) => connection.all(`PRAGMA wal_autocheckpoint = ${pages}`)
+    let thread: Worker | undefined
+    const giveUp = (error: unknown) => {
+      thread = undefined
+      pagesAt(checkpointPages.alone)
+      Runtime.runFork(runtime)(Effect.logWarning(failed(rootMessage(error))))
+    }
+    const help = () => {
+      try {
+        connection.all('PRAGMA wal_checkpoint(PASSIVE)')
+      } catch {
+        // The next commits meet what is wrong, and can say so.
+      }
+    }
+    const start = () => {
+      try {
+        const driver = createRequire(import.meta.url).resolve('better-sqlite3')
+        const given = { driver, path, synchronous, ...rhythm }
+        thread = new Worker(script, { eval: true, workerData: given, execArgv: [], env: {} })
+        thread.on('message', help).once('error', giveUp)
+        // Must not keep a program alive that forgot to close; listening would.
+        thread.unref()
+        pagesAt(checkpointPages.beside)
+      } catch (error) {
+        giveUp(error)
+      }
+    }
+    const looking = setInterval(() => {
+      if (sizeOf(`${path}-wal`) < worthwhile) return
+      clearInterval(looking)
+      start()
+    }, lookMillis).unref()
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        clearInterval(looking)
+        const ending = thread
+        if (ending === undefined) return Effect.void
+        return Effect.async<void>((resume) => {
+          ending.off('error', giveUp)
+          ending.ref()
+          ending.once('error', () => {})
+          ending.once('exit', () => resume(Effect.void))
+          ending.postMessage('end')
+        })
+      }),
+    )
+  })

@@ -1,0 +1,164 @@
+/**
+ * Checkpoints in a thread of their own: the log stays bounded, a clean file is left, and whatever becomes of the thread, pushes go on.
+ */
+import { existsSync, readdirSync, renameSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Effect, Layer, Logger, ManagedRuntime } from 'effect'
+import { afterAll, expect, it } from 'vitest'
+import { checkpointPages } from '../../src/layers/synchronous/checkpoints.js'
+import { Database } from '../../src/layers/synchronous/Database.js'
+import { type JournalMode, SyncGateway } from '../../src/services/index.js'
+import { brokenRules, query } from '../support/adoption.js'
+import { sqlLayer } from '../support/layerSubjects.js'
+import { put, scope } from '../support/ops.js'
+import { makeProcesses } from '../support/processes.js'
+import { temporaryFolder } from '../support/temporaryFolder.js'
+
+const { folder, remove } = temporaryFolder()
+const { start } = makeProcesses()
+afterAll(remove)
+
+let count = 0
+
+/** A server on a file, and what it logs. */
+const serve = async (dbPath: string, journalMode: JournalMode = 'WAL') => {
+  const said: Array<string> = []
+  const logger = Logger.make(({ logLevel, message }) => {
+    if (logLevel.label === 'WARN') said.push(String(message))
+  })
+  const runtime = ManagedRuntime.make(
+    sqlLayer(dbPath, { journalMode, synchronous: 'NORMAL' }).pipe(
+      Layer.provide(Logger.replace(Logger.defaultLogger, logger)),
+    ),
+  )
+  const [gateway, { direct }] = await runtime.runPromise(Effect.all([SyncGateway, Database]))
+  return {
+    said,
+    push: (length: number, size = 50) =>
+      Effect.runPromise(
+        gateway.push({
+          ...scope(),
+          ops: Array.from({ length: size }, () => {
+            const pk = `m${++count}`
+            return put({ id: pk, pk: `m${count % 500}`, clock: count, payload: { text: 'x'.repeat(length) } })
+          }),
+        }),
+      ),
+    /** At how many pages of log a commit checkpoints. */
+    threshold: () =>
+      Effect.runSync(
+        direct('test', (connection) => Object.values(connection.first('PRAGMA wal_autocheckpoint')!)[0]),
+      ),
+    stop: () => runtime.dispose(),
+  }
+}
+
+type Server = Awaited<ReturnType<typeof serve>>
+
+/** Has it write some 5 MiB, and waits until something holds. */
+const until = async (server: Server, holds: () => boolean) => {
+  for (let n = 0; n < 60; n++) await server.push(1_000)
+  for (let left = 200; !holds(); left--) {
+    if (left === 0) throw new Error('waited in vain')
+    await sleep(20)
+  }
+}
+
+const mebibytes = (file: string) => statSync(file).size / 2 ** 20
+
+/** What lies beside a database. */
+const partsOf = (file: string) =>
+  readdirSync(dirname(file)).filter((name) => name.startsWith(basename(file)) && name !== basename(file))
+
+it('the log is done by the thread, begins anew, and is gone in the end', async () => {
+  const file = join(folder, 'bounded.db')
+  const server = await serve(file)
+  expect(server.threshold()).toBe(checkpointPages.alone)
+  await until(server, () => server.threshold() === checkpointPages.beside)
+  // Nobody but the thread checkpoints now, and the file grows by checkpoints alone.
+  const before = mebibytes(file)
+  await until(server, () => mebibytes(file) > before + 2)
+  // Without pause but for the event loop's turns, which the thread's plea for help needs.
+  let longest = 0
+  for (let n = 0; n < 700; n++) {
+    await server.push(2_000)
+    longest = Math.max(longest, mebibytes(`${file}-wal`))
+    await new Promise((resume) => setImmediate(resume))
+  }
+  // Some 200 MiB went through it; at `beside` a commit itself would have checkpointed.
+  expect(longest).toBeLessThan((checkpointPages.beside * 4_096) / 2 ** 20)
+  expect(server.said).toEqual([])
+  await server.stop()
+  expect(partsOf(file)).toEqual(['bounded.db-seen'])
+  expect(brokenRules(file)).toEqual({})
+  expect(query(file, 'SELECT count(*) AS n FROM change_log')).toEqual([{ n: count }])
+}, 120_000)
+
+it('is told when its thread ends, and checkpoints as without one', async () => {
+  const file = join(folder, 'ended.db')
+  const server = await serve(file)
+  const hidden = `${file}.hidden`
+  const pushed = Promise.all(Array.from({ length: 60 }, () => server.push(1_000)))
+  // The thread finds no file of this name; the connection has it open.
+  renameSync(file, hidden)
+  await pushed
+  for (let left = 200; server.said.length === 0 && left > 0; left--) await sleep(20)
+  renameSync(hidden, file)
+  expect(server.said).toEqual([
+    expect.stringMatching(/^checkpoints go on within pushes, .*: unable to open database file$/),
+  ])
+  expect(server.threshold()).toBe(checkpointPages.alone)
+  await server.push(10)
+  await server.stop()
+  expect(brokenRules(file)).toEqual({})
+})
+
+it.each(['DELETE', 'MEMORY'] as const)('journal mode %s has none', async (mode) => {
+  const file = join(folder, `${mode}.db`)
+  const server = await serve(file, mode)
+  for (let n = 0; n < 60; n++) await server.push(1_000)
+  await sleep(600)
+  expect(server.threshold()).toBe(checkpointPages.alone)
+  await server.stop()
+  expect(existsSync(`${file}-wal`)).toBe(false)
+})
+
+const script = `
+  import { openProvider } from './src/nuxt/adapters.js'
+  const { syncGateway, close } = openProvider()
+  const text = 'x'.repeat(1000)
+  let n = 0
+  const push = (count) => syncGateway.push(undefined, { scope: { workspaceId: 'w1' }, ops: Array.from({ length: count }, () => ({
+    tableName: 'messages', operation: 'put', pk: process.pid + '-' + ++n, payload: { text },
+    stamp: { opId: process.env.NAME + '-' + n, clock: 1, hlc: 'a', deviceId: 'd' },
+  })) })
+  for (let round = 0; round < 60; round++) await push(100)
+  await new Promise((resume) => setTimeout(resume, 800))
+  console.log('written')
+  if (process.env.END === 'close') await close()
+  if (process.env.END === 'push') for (;;) { await push(100); await new Promise(setImmediate) }`
+
+it('a program that forgets to close it ends all the same', async () => {
+  const file = join(folder, 'forgotten.db')
+  const { code, stderr } = await start(script, { OR3_SQLITE_DB_PATH: file, NAME: 'a' }).outcome
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  expect(brokenRules(file)).toEqual({})
+})
+
+it('several processes have theirs on one file, one is killed, and the last leaves it clean', async () => {
+  const file = join(folder, 'shared.db')
+  const children = ['a', 'b', 'c'].map((NAME) =>
+    start(script, { OR3_SQLITE_DB_PATH: file, NAME, END: NAME === 'a' ? 'push' : 'close' }),
+  )
+  await Promise.all(children.map((child) => child.printed('written')))
+  for (const child of children.slice(1)) expect(await child.outcome).toMatchObject({ code: 0, stderr: '' })
+  children[0]!.stop('SIGKILL')
+  await children[0]!.outcome
+  const server = await serve(file)
+  await server.stop()
+  expect(partsOf(file)).toEqual(['shared.db-seen'])
+  expect(brokenRules(file)).toEqual({})
+  const [{ n }] = query<{ n: number }>(file, 'SELECT count(*) AS n FROM change_log') as [{ n: number }]
+  expect(n).toBeGreaterThanOrEqual(18_000)
+}, 120_000)
