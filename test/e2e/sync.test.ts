@@ -4,8 +4,10 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { builtHost } from '../support/builtHost.js'
+import { until } from '../support/command.js'
 import { type Device, signIn } from '../support/httpDevice.js'
 import { del, hlc, put, opId } from '../support/ops.js'
 import { killServers, type Server, startServer } from '../support/server.js'
@@ -156,6 +158,23 @@ describe('the built host', () => {
       const gc = { scope, retentionSeconds: 2_592_000 }
       expect((await laptop.call('POST', `/api/sync/${path}`, gc)).status).toBe(200)
     }
+  })
+
+  it('checkpoints in a thread of its own', async () => {
+    const text = 'x'.repeat(10_000)
+    const grace = await signIn(server.url, 'grace')
+    for (let n = 0; n < 600; n += 100) {
+      const ops = Array.from({ length: 100 }, (_, index) =>
+        put({ id: `log-${n + index}`, pk: `log-${n + index}`, payload: { text } }),
+      )
+      expect((await grace.push(...ops)).status).toBe(200)
+    }
+    // A commit does so only at 4,000 pages.
+    const sqlite = new Sqlite(join(folder, 'made/by/host.db'))
+    const progress = () =>
+      (sqlite.pragma('wal_checkpoint(NOOP)') as [{ checkpointed: number }])[0].checkpointed
+    await until(() => progress() > 1_000)
+    sqlite.close()
   })
 
   it('ends cleanly on SIGTERM, and finds everything again when it starts anew', async () => {
