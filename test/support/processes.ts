@@ -2,20 +2,18 @@
  * Real node processes that run this package, for what only processes can show: locks between them, exit codes, signals.
  */
 import { spawn } from 'node:child_process'
-import { readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { buildSync } from 'esbuild'
-import { afterAll } from 'vitest'
-import { faultsIn, newsIn } from './run.js'
+import { afterAll, inject } from 'vitest'
+import { faultsIn, newsIn, root } from './run.js'
 import { temporaryFolder } from './temporaryFolder.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-
-const sources = (folder: string): ReadonlyArray<string> =>
-  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .map((file) => join(folder, file))
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+/**
+ * What scripts import, and the command. With every module of the source as an entry point the output is two hundred files, and a
+ * process takes twice as long to start.
+ */
+const entryPoints = ['src/cli/main', 'src/nuxt/adapters', 'src/nuxt/plugin']
 
 /** The host's stand-in, for all of its modules that the plugin imports. */
 const standIn = `
@@ -55,12 +53,8 @@ export interface Started {
   readonly outcome: Promise<Outcome>
 }
 
-/**
- * The package as JavaScript in a folder of its own, bundled, so that nothing depends on an earlier build. Scripts run in that folder:
- * they import `./src/nuxt/adapters.js` and so on, and `./host.js` is the host's stand-in.
- */
-export const buildForProcesses = ({ prerender = false } = {}) => {
-  const { folder, remove } = temporaryFolder()
+/** The package as JavaScript, bundled, so that nothing depends on an earlier build. */
+const build = (folder: string, prerender: boolean) => {
   const host = join(folder, 'stand-in.js')
   writeFileSync(host, standIn)
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
@@ -68,10 +62,7 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
     absWorkingDir: root,
     entryPoints: [
       { in: host, out: 'host' },
-      ...[...sources('src'), ...sources('migrations')].map((file) => ({
-        in: file,
-        out: file.replace(/\.ts$/, ''),
-      })),
+      ...entryPoints.map((module) => ({ in: `${module}.ts`, out: module })),
     ],
     outdir: folder,
     bundle: true,
@@ -89,6 +80,45 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
     logLevel: 'error',
   })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+}
+
+const pause = (millis: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
+
+/** The same, made by the first test file of a run that asks for it. Others wait, or fail with it, without a turn of the event loop. */
+const builtOnce = (prerender: boolean): string => {
+  const runDir = inject('runDir')
+  const folder = join(runDir, prerender ? 'built-for-prerender' : 'built')
+  const [done, failed] = [`${folder}.done`, `${folder}.failed`]
+  mkdirSync(runDir, { recursive: true })
+  try {
+    mkdirSync(folder)
+  } catch {
+    for (let left = 3_000; !existsSync(done); left--) {
+      if (existsSync(failed)) throw new Error(`failed in another test file: ${readFileSync(failed, 'utf8')}`)
+      if (left === 0) throw new Error(`${folder} was begun in another test file, and is not there yet`)
+      pause(50)
+    }
+    return folder
+  }
+  try {
+    build(folder, prerender)
+    writeFileSync(done, '')
+  } catch (error) {
+    writeFileSync(failed, String(error))
+    throw error
+  }
+  return folder
+}
+
+/**
+ * A folder that scripts run in: there they import `./src/nuxt/adapters.js` or `./src/nuxt/plugin.js`, and `./host.js` is the host's
+ * stand-in.
+ */
+export const buildForProcesses = ({ prerender = false } = {}) => {
+  const { folder, remove } = temporaryFolder()
+  const built = builtOnce(prerender)
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  for (const name of ['src', 'host.js', 'node_modules']) symlinkSync(join(built, name), join(folder, name))
   let scripts = 0
 
   /** Starts a process that runs the script. Its environment has what is given, and nothing that marks a test or configures us. */
