@@ -2,8 +2,9 @@
  * Where output goes: results to standard output; progress, notes and errors to standard error.
  */
 import { stripVTControlCharacters } from 'node:util'
-import { Clock, Config, Console, Effect, Logger, Option } from 'effect'
+import { Config, Console, Effect, Logger, Option } from 'effect'
 import { failed } from './failure.js'
+import { type Output, Streams } from './streams.js'
 
 /** A result. */
 export const say = (line: string) => Console.log(line)
@@ -18,13 +19,13 @@ const noColor = Config.option(Config.string('NO_COLOR')).pipe(
 
 /** Help and usage errors come in colours; they stay on terminals that want them. */
 export const withPlainOutput = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(noColor, (plain) => {
-    const write = (stream: NodeJS.WriteStream, parts: ReadonlyArray<unknown>) => {
+  Effect.flatMap(Effect.all([noColor, Streams]), ([plain, { stdout, stderr }]) => {
+    const write = (stream: Output, parts: ReadonlyArray<unknown>) => {
       const text = parts.map(String).join(' ').trimEnd()
       stream.write(`${plain || !stream.isTTY ? stripVTControlCharacters(text) : text}\n`)
     }
-    const log = (...parts: ReadonlyArray<unknown>) => write(process.stdout, parts)
-    const error = (...parts: ReadonlyArray<unknown>) => write(process.stderr, parts)
+    const log = (...parts: ReadonlyArray<unknown>) => write(stdout, parts)
+    const error = (...parts: ReadonlyArray<unknown>) => write(stderr, parts)
     return Console.consoleWith((console) =>
       Effect.withConsole(program, {
         ...console,
@@ -36,12 +37,14 @@ export const withPlainOutput = <A, E, R>(program: Effect.Effect<A, E, R>): Effec
   })
 
 /** What layers have to say. */
-export const loggerLayer = Logger.replace(
+export const loggerLayer = Logger.replaceEffect(
   Logger.defaultLogger,
-  Logger.make(({ message }) => {
-    const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
-    process.stderr.write(`${parts.map(String).join(' ')}\n`)
-  }),
+  Effect.map(Streams, ({ stderr }) =>
+    Logger.make(({ message }) => {
+      const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
+      stderr.write(`${parts.map(String).join(' ')}\n`)
+    }),
+  ),
 )
 
 export interface Progress {
@@ -59,14 +62,14 @@ export const withProgress = <A, E, R>(
   label: string,
   work: (progress: Progress) => Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Effect.clock, (clock: Clock.Clock) => {
-    const isTerminal = process.stderr.isTTY
+  Effect.flatMap(Effect.all([Effect.clock, Streams]), ([clock, { stderr }]) => {
+    const isTerminal = stderr.isTTY === true
     const pause = isTerminal ? everyMillis.terminal : everyMillis.plain
     let last = isTerminal ? 0 : clock.unsafeCurrentTimeMillis()
     let length = 0
     const draw = (line: string) => {
       // Blanks instead of control sequences: some terminals want none.
-      process.stderr.write(`\r${line.padEnd(length)}`)
+      stderr.write(`\r${line.padEnd(length)}`)
       length = line.length
     }
     const update = (done: number, of: number, detail: string) => {
@@ -74,7 +77,7 @@ export const withProgress = <A, E, R>(
       if (now - last < pause) return
       last = now
       const percent = percentOf(done, of)
-      if (!isTerminal) process.stderr.write(`${label}: ${percent} % (${detail})\n`)
+      if (!isTerminal) stderr.write(`${label}: ${percent} % (${detail})\n`)
       else {
         const filled = Math.round((percent / 100) * width)
         draw(`${label} [${'#'.repeat(filled).padEnd(width, '.')}] ${percent} % ${detail}`)
@@ -85,7 +88,7 @@ export const withProgress = <A, E, R>(
       Effect.sync(() => {
         if (length === 0) return
         draw('')
-        process.stderr.write('\r')
+        stderr.write('\r')
       }),
     )
   })

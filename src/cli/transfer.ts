@@ -13,6 +13,7 @@ import { failed, usage } from './failure.js'
 import { countText, remark, say, withProgress, writeTo } from './output.js'
 import { existing } from './settings.js'
 import { interruptibleBySignals } from './signals.js'
+import { Streams } from './streams.js'
 import { noWorkspace, requireCurrent, type Target } from './target.js'
 
 const writeAll = (target: Target, id: string, stream: NodeJS.WritableStream) =>
@@ -77,7 +78,7 @@ export const exportCommand = Command.make(
       const target = yield* existing
       const write = (stream: NodeJS.WritableStream) => writeAll(target, workspace, stream)
       if (Option.isNone(out)) {
-        const { rows } = yield* write(process.stdout)
+        const { rows } = yield* write((yield* Streams).stdout)
         yield* remark(`exported ${countText(rows, 'record')} of workspace ${workspace}`)
         return
       }
@@ -103,7 +104,7 @@ const anew = Options.boolean('new').pipe(
 
 const chunksOf = (source: string, database: string | undefined) =>
   Effect.suspend(() => {
-    if (source === '-') return Effect.succeed(process.stdin as AsyncIterable<Uint8Array>)
+    if (source === '-') return Effect.map(Streams, ({ stdin }) => stdin)
     if (isPartOf(database, source)) return usage(`${source} is the database itself or a part of it`)
     if (!existsSync(source) || !statSync(source).isFile()) return usage(`there is no export ${source}`)
     return Effect.succeed(createReadStream(source) as AsyncIterable<Uint8Array>)

@@ -52,7 +52,10 @@ describe.each(['file', 'turso'])('people in a database of a %s', (kind) => {
       ...{ expiresAt: 2e9, tokenHash: 'hash-of-a-token' },
     })
   })
-  afterAll(() => provider.close())
+  afterAll(async () => {
+    await provider.close()
+    vi.restoreAllMocks()
+  })
 
   it('are listed, found, and told as JSON, without what a terminal would act on', async () => {
     expect((await list('users')).map(({ userId }) => userId).sort()).toEqual([ada, bob].sort())

@@ -13,7 +13,7 @@ import { LegacyDatabase } from '../support/legacyDatabase.js'
 import { del, put, scope } from '../support/ops.js'
 import { root } from '../support/run.js'
 
-const { folder, run, pushTo } = makeCommand()
+const { folder, run, show, pushTo } = makeCommand()
 
 const escapes = /\u001b/
 
@@ -194,7 +194,8 @@ describe('a database that is none', () => {
   it.each(noDatabase)('%s is one line, and nothing is made', async (name, make, code, says) => {
     const path = make(fresh(name))
     const before = contents(join(folder, name))
-    const commands = [['status'], ['check'], ['migrate'], ['gc'], ['vacuum'], ['backup', 'copy.db']]
+    const copy = join(folder, 'copy.db')
+    const commands = [['status'], ['check'], ['migrate'], ['gc'], ['vacuum'], ['backup', copy]]
     for (const args of name === 'a missing file' ? commands : [['status'], ['migrate']]) {
       const outcome = await run(path, args)
       expect({ args, code: outcome.code, stdout: outcome.stdout }).toEqual({ args, code, stdout: '' })
@@ -202,7 +203,7 @@ describe('a database that is none', () => {
       expect(outcome.errors[0]).toMatch(says)
     }
     expect(contents(join(folder, name))).toEqual(before)
-    expect(existsSync(join(folder, 'copy.db'))).toBe(false)
+    expect(existsSync(copy)).toBe(false)
   })
 
   it('in tests as well, where the server would take memory', async () => {
@@ -268,6 +269,18 @@ describe('arguments', () => {
     }
     expect(stdout).toContain('OR3_SQLITE_DB_PATH')
     expect(stdout).not.toMatch(escapes)
+  })
+
+  it('colours and a bar are for terminals, colours for those that want them', async () => {
+    expect((await show(undefined, ['--help'])).stdout).toMatch(escapes)
+    expect((await show(undefined, ['--help'], { NO_COLOR: '1' })).stdout).not.toMatch(escapes)
+    const database = fresh('terminal')
+    await makeWorkspace(database)
+    const { stdout, stderr } = await show(database, ['check'])
+    expect(stdout).toMatch(/all hold\n$/)
+    // Nothing of the bar is left on the line.
+    expect(stderr).toMatch(/^\rcheck \[\.+\] \d+ % .*\r +\r$/)
+    expect((await run(database, ['check'])).stderr).toBe('')
   })
 
   it('--version is that of the package', async () => {

@@ -10,7 +10,7 @@ import { makeCommand, makeWorkspace, migrationNames, newestMigration, until } fr
 import { put, scope } from '../support/ops.js'
 import { subjectOnFile } from '../support/layerSubjects.js'
 
-const { folder, run, pushTo } = makeCommand()
+const { folder, run, runAlone, pushTo } = makeCommand()
 
 const fresh = (name: string) => {
   mkdirSync(join(folder, name))
@@ -31,7 +31,7 @@ describe('migrate', () => {
       stdout: migrationNames.map((name) => `pending: ${name}\n`).join(''),
       stderr: '',
     })
-    expect(readFileSync(database)).toEqual(before)
+    expect(readFileSync(database).equals(before)).toBe(true)
     expect(readdirSync(join(folder, 'legacy'))).toEqual(['or3.db'])
     const { code, stdout, stderr } = await outcomeOf(database, 'migrate')
     expect({ code, stdout }).toEqual({
@@ -48,16 +48,6 @@ describe('migrate', () => {
     const subject = await subjectOnFile(database)
     expect((await subject.view('w1')).version).toBe(30)
     await subject.close()
-  })
-
-  it('that fails says why in one line', async () => {
-    const database = makeLargeLegacy(fresh('locked'), 17, 300)
-    const other = new Sqlite(database)
-    other.exec('BEGIN IMMEDIATE')
-    const { code, errors } = await run(database, ['migrate'])
-    expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
-    expect(errors[0]).toContain('another process holds')
-    other.close()
   })
 })
 
@@ -117,16 +107,6 @@ describe('gc', () => {
     expect(errors).toEqual([expect.stringContaining('there is no workspace nope')])
   })
 
-  it('waits for a lock no longer than the server does', async () => {
-    const database = await withHistory('gc-locked')
-    const other = new Sqlite(database)
-    other.exec('BEGIN IMMEDIATE')
-    const { code, errors } = await run(database, ['gc', '--retention', '1 hour'])
-    other.close()
-    expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
-    expect(errors[0]).toContain('another process holds the write lock')
-  })
-
   it('lets pushes go on, which lose nothing', async () => {
     const database = fresh('gc-busy')
     const pusher = await pushTo(database, 'a')
@@ -163,17 +143,40 @@ describe('vacuum', () => {
     await pusher.end()
     expect((await run(database, ['check'])).code).toBe(0)
   })
+})
 
-  it('that cannot have the lock is one line, and the file stays as it was', async () => {
+// At once, since each of them waits for seconds.
+describe.concurrent('a lock that another process holds', () => {
+  it('fails migrate with one line that says why', async () => {
+    const database = makeLargeLegacy(fresh('locked'), 17, 300)
+    const other = new Sqlite(database)
+    other.exec('BEGIN IMMEDIATE')
+    const { code, errors } = await runAlone(database, ['migrate'])
+    expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
+    expect(errors[0]).toContain('another process holds')
+    other.close()
+  })
+
+  it('is waited for by gc no longer than the server does', async () => {
+    const database = await withHistory('gc-locked')
+    const other = new Sqlite(database)
+    other.exec('BEGIN IMMEDIATE')
+    const { code, errors } = await runAlone(database, ['gc', '--retention', '1 hour'])
+    other.close()
+    expect({ code, count: errors.length }).toEqual({ code: 1, count: 1 })
+    expect(errors[0]).toContain('another process holds the write lock')
+  })
+
+  it('fails vacuum with one line, and the file stays as it was', async () => {
     const database = await withHistory('vacuum-locked')
     const copy = `${database}.copy`
     copyFileSync(database, copy)
     const other = new Sqlite(database)
     other.exec('BEGIN IMMEDIATE')
-    const { code, stdout, errors } = await run(database, ['vacuum'])
+    const { code, stdout, errors } = await runAlone(database, ['vacuum'])
     other.close()
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(errors.at(-1)).toContain('another process holds the write lock')
-    expect(readFileSync(database)).toEqual(readFileSync(copy))
+    expect(readFileSync(database).equals(readFileSync(copy))).toBe(true)
   })
 })

@@ -1,13 +1,18 @@
 /**
- * The operator's command as the process that it is, beside processes that push to the same file without pause.
+ * The operator's command: as a function of this process, or as the process that it is, beside processes that push to the same file
+ * without pause.
  */
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
+import { ConfigProvider, Effect } from 'effect'
 import { expect } from 'vitest'
 import { migrations } from '../../migrations/index.js'
+import { command } from '../../src/cli/command.js'
+import { Streams } from '../../src/cli/streams.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { makeProcesses, type Outcome } from './processes.js'
 import { cleanEnv, newsIn } from './run.js'
@@ -44,8 +49,8 @@ export interface Pusher {
   acknowledged(): number
   /** Lets it end by itself. */
   end(): Promise<void>
-  /** Ends it at once. */
-  kill(): void
+  /** Ends it at once, and waits for that. */
+  kill(): Promise<unknown>
 }
 
 type Env = Readonly<Record<string, string>>
@@ -55,6 +60,52 @@ export interface Ended extends Outcome {
   readonly errors: ReadonlyArray<string>
 }
 
+const endedWith = (ended: Pick<Ended, 'code' | 'signal' | 'stdout' | 'stderr'>): Ended => ({
+  ...ended,
+  errors: ended.stderr.split('\n').slice(0, -1),
+  news: newsIn(ended.stderr),
+})
+
+/** The environment, with the database in it. */
+const envOf = (database: string | undefined, env: Env): Env => ({
+  ...(database === undefined ? {} : { OR3_SQLITE_DB_PATH: database }),
+  ...env,
+})
+
+const sink = (isTTY: boolean) => {
+  const parts: Array<string> = []
+  const stream = new Writable({
+    decodeStrings: false,
+    write: (part: string, _encoding, done) => (parts.push(part), done()),
+  })
+  return { stream: Object.assign(stream, { isTTY }), text: () => parts.join('') }
+}
+
+/** In pieces, as a pipe gives it. */
+function* piecesOf(input: string | Uint8Array) {
+  const bytes = Buffer.from(input)
+  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536)
+}
+
+/** Runs the command to its end in this process, without anything of its environment. */
+const runHere = async (
+  args: ReadonlyArray<string>,
+  env: Env,
+  { input = '', isTerminal = false }: { input?: string | Uint8Array; isTerminal?: boolean } = {},
+): Promise<Ended> => {
+  const [stdout, stderr] = [sink(isTerminal), sink(isTerminal)]
+  const code = await command(['node', 'or3-sqlite', ...args]).pipe(
+    Effect.provideService(Streams, {
+      stdin: Readable.from(piecesOf(input)),
+      stdout: stdout.stream,
+      stderr: stderr.stream,
+    }),
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env)))),
+    Effect.runPromise,
+  )
+  return endedWith({ code, signal: null, stdout: stdout.text(), stderr: stderr.text() })
+}
+
 /** Declares what a test file about the command needs; all of it is gone when its tests are done. */
 export const makeCommand = () => {
   const { folder, builtIn, start: startScript } = makeProcesses()
@@ -62,20 +113,14 @@ export const makeCommand = () => {
   const start = (database: string | undefined, args: ReadonlyArray<string>, env: Env = {}) => {
     const child = spawn(process.execPath, [join(builtIn, 'src/cli/main.js'), ...args], {
       cwd: folder,
-      env: cleanEnv({ ...(database === undefined ? {} : { OR3_SQLITE_DB_PATH: database }), ...env }),
+      env: cleanEnv(envOf(database, env)),
     })
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     const ended = new Promise<Ended>((resolve, reject) => {
       child.on('error', reject)
-      child.on('close', (code, signal) =>
-        resolve({
-          ...{ code, signal, stdout, stderr },
-          errors: stderr.split('\n').slice(0, -1),
-          news: newsIn(stderr),
-        }),
-      )
+      child.on('close', (code, signal) => resolve(endedWith({ code, signal, stdout, stderr })))
     })
     return { child, ended }
   }
@@ -83,17 +128,19 @@ export const makeCommand = () => {
   return {
     folder,
     start,
-    /** Runs the command to its end. */
-    run: (database: string | undefined, args: ReadonlyArray<string>, env?: Env): Promise<Ended> => {
-      const { child, ended } = start(database, args, env)
-      child.stdin.end()
-      return ended
-    },
+    /** Runs the command to its end, in this process. */
+    run: (database: string | undefined, args: ReadonlyArray<string>, env: Env = {}): Promise<Ended> =>
+      runHere(args, envOf(database, env)),
+    /** The same as on a terminal. */
+    show: (database: string | undefined, args: ReadonlyArray<string>, env: Env = {}): Promise<Ended> =>
+      runHere(args, envOf(database, env), { isTerminal: true }),
     /** The same with something to read. */
-    feed: (database: string, args: ReadonlyArray<string>, input: string | Uint8Array): Promise<Ended> => {
-      const { child, ended } = start(database, args)
-      child.stdin.on('error', () => {})
-      child.stdin.end(input)
+    feed: (database: string, args: ReadonlyArray<string>, input: string | Uint8Array): Promise<Ended> =>
+      runHere(args, envOf(database, {}), { input }),
+    /** The same as a process, for what one process cannot show. */
+    runAlone: (...given: Parameters<typeof start>): Promise<Ended> => {
+      const { child, ended } = start(...given)
+      child.stdin.end()
       return ended
     },
     /** A process that pushes; resolves when its first batches are in. */
@@ -111,7 +158,10 @@ export const makeCommand = () => {
           const { code, stderr } = await child.outcome
           expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
         },
-        kill: () => child.stop('SIGKILL'),
+        kill: () => {
+          child.stop('SIGKILL')
+          return child.outcome
+        },
       }
       return pusher
     },

@@ -2,7 +2,7 @@
  * Which schema a file has, and what the schema should be made by.
  */
 import Sqlite from 'better-sqlite3'
-import { Effect, Layer, Logger, LogLevel } from 'effect'
+import { Effect, Layer, Logger, LogLevel, Option } from 'effect'
 import { type Connection, makeConnection } from '../synchronous/connection.js'
 import * as Config from '../ProviderConfig.js'
 import { lookIn } from './look.js'
@@ -31,6 +31,13 @@ export const schemaObjects = `
 export const objectsOf = (connection: Connection): SchemaObjects =>
   new Map(connection.all<{ name: string; sql: string }>(schemaObjects).map(({ name, sql }) => [name, sql]))
 
+/** The same, done once: the migrations of a process stay as they are. */
+const remembered = <A>(effect: Effect.Effect<A>): Effect.Effect<A> => {
+  let known: Option.Option<A> = Option.none()
+  const first = Effect.tap(effect, (value) => Effect.sync(() => (known = Option.some(value))))
+  return Effect.suspend(() => Option.match(known, { onNone: () => first, onSome: Effect.succeed }))
+}
+
 /** What the migrations make of an empty database. */
 export const expectedObjects: Effect.Effect<SchemaObjects> = Effect.gen(function* () {
   const database = new Sqlite(Buffer.from((yield* Migrator.SchemaImage).image!))
@@ -44,4 +51,5 @@ export const expectedObjects: Effect.Effect<SchemaObjects> = Effect.gen(function
   // It says what it applied.
   Logger.withMinimumLogLevel(LogLevel.None),
   Effect.orDie,
+  remembered,
 )
