@@ -279,7 +279,7 @@ describe('arguments', () => {
     const { stdout, stderr } = await show(database, ['check'])
     expect(stdout).toMatch(/all hold\n$/)
     // Nothing of the bar is left on the line.
-    expect(stderr).toMatch(/^\rcheck \[\.+\] \d+ % .*\r +\r$/)
+    expect(stderr).toMatch(/^\rcheck \[\.+\] \d+ % [^]*\r +\r$/)
     expect((await run(database, ['check'])).stderr).toBe('')
   })
 
