@@ -9,6 +9,8 @@ export default {
       entry: [
         'src/{index,services/index,layers/index,nuxt/adapters,nuxt/module,nuxt/plugin,nuxt/workerPlugin,nuxt/workerAdapters,layers/worker}.ts',
         'src/cli/main.ts',
+        // Bun is told to run it.
+        'test/support/bunServer.ts',
         '{scripts,.ci}/*.mjs',
         // Nuxt finds these by where they are, and imports what the last two export by its name.
         'playground/nuxt.config.ts',

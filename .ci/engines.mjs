@@ -3,7 +3,17 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const [report, mode] = process.argv.slice(2)
-const engines = ['memory', 'sqlite memory', 'sqlite file', 'adapters', 'batches', 'turso file', 'turso', 'd1']
+const engines = [
+  'memory',
+  'sqlite memory',
+  'sqlite file',
+  'adapters',
+  'batches',
+  'turso file',
+  'turso',
+  'd1',
+  'bun',
+]
 const suites = ['gateway', 'store', 'jobs', 'webhooks', 'limits', 'properties']
 const page = new URL('../test/README.md', import.meta.url)
 const [begin, end] = ['<!-- engines -->', '<!-- /engines -->']

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { copyFileSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
+import { Sqlite } from './sqlite.mjs'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 import { FileIndex } from '../dist/src/layers/synchronous/fileIndex.js'
 import { batch } from './workloads.mjs'

@@ -1,11 +1,11 @@
 /**
- * The floor: what hand-written better-sqlite3 code reaches with the same tables, settings and guarantees.
+ * The floor: what hand-written code reaches on SQLite's driver with the same tables, settings and guarantees.
  *
  * Statements are prepared once, each batch is one immediate transaction, each payload is serialised once. There is no
  * validation, no promise and no service: whatever the package costs above this is its own.
  */
 import { randomUUID } from 'node:crypto'
-import Sqlite from 'better-sqlite3'
+import { Sqlite } from './sqlite.mjs'
 import { syncedTables } from '../dist/src/services/index.js'
 
 const prepareAll = (text, database) =>

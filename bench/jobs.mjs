@@ -3,7 +3,7 @@
  * for a worker.
  */
 import { copyFileSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
+import { Sqlite } from './sqlite.mjs'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 
 const chunk = 'x'.repeat(2_048)

@@ -1,7 +1,7 @@
 /**
  * Rate limits beside one hand-written statement for each check, which is exact over processes, and beside a look-up of a role.
  */
-import Sqlite from 'better-sqlite3'
+import { Sqlite } from './sqlite.mjs'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 
 const windowMs = 60_000

@@ -2,7 +2,7 @@
  * Pages of all workspaces, as administrators see them, beside hand-written statements on a copy of the file.
  */
 import { copyFileSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
+import { Sqlite } from './sqlite.mjs'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 
 /** The same answers by two prepared statements. */

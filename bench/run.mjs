@@ -5,6 +5,7 @@
  *   npm run bench -- --quick a tenth of the rounds, and no growth curve to a million changes
  *   npm run bench -- --only 'push, fresh'   the workloads whose name has that in it
  *   npm run bench -- --json FILE   writes the figures as well
+ *   npm run bench:bun        the same on Bun, against a floor on Bun's own SQLite
  *
  * No assertions on time: read the ratios, of one run on one machine.
  */
@@ -13,7 +14,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import Sqlite from 'better-sqlite3'
+import { engineName, Sqlite } from './sqlite.mjs'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 import { openFloor } from './floor.mjs'
 import { openFiles } from './files.mjs'
@@ -348,10 +349,7 @@ const assertSameState = (both) => {
 
 const folder = mkdtempSync(join(tmpdir(), 'or3-bench-'))
 try {
-  const sqlite = new Sqlite(':memory:').prepare('SELECT sqlite_version()').pluck().get()
-  print(
-    `Node ${process.version}, SQLite ${sqlite}, ${new Date().toISOString().slice(0, 10)}; ratio: this package / floor`,
-  )
+  print(`${engineName()}, ${new Date().toISOString().slice(0, 10)}; ratio: this package / floor`)
   const both = await openBoth(folder)
   await compare(both, workloads[0], quick ? 10 : 40)
   await fill(both, batch(20_000), 'bench')

@@ -2,7 +2,7 @@
  * What spans and metrics cost a push when nobody listens: the gateway against its own verb without them, on one database.
  */
 import { Context, Effect, Layer, ManagedRuntime } from 'effect'
-import * as Database from '../dist/src/layers/synchronous/betterSqlite3.js'
+import * as Database from '../dist/src/layers/synchronous/databaseLayer.js'
 import * as IdGenerator from '../dist/src/layers/IdGenerator.js'
 import * as Config from '../dist/src/layers/ProviderConfig.js'
 import { push } from '../dist/src/layers/synchronous/push.js'

@@ -3,7 +3,7 @@
  * deliveries that are due beside one from few.
  */
 import { copyFileSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
+import { Sqlite } from './sqlite.mjs'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 
 const event = 'db.messages.create:action:after'
@@ -57,10 +57,19 @@ const openFloor = (file) => {
       const now = Date.now()
       return claiming
         .all(worker, now, now, limit)
-        .map(({ request_json: request, response_json: response, due_at: due, ended: _ended, ...row }) => ({
-          due,
-          delivery: { ...row, request_payload: value(request), response_body: value(response) },
-        }))
+        .map(
+          ({
+            request_json: request,
+            response_json: response,
+            due_at: due,
+            ended: _ended,
+            size_bytes: _size,
+            ...row
+          }) => ({
+            due,
+            delivery: { ...row, request_payload: value(request), response_body: value(response) },
+          }),
+        )
         .sort((a, b) => a.due - b.due || (a.delivery.id < b.delivery.id ? -1 : 1))
         .map(({ delivery }) => delivery)
     },

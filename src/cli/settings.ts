@@ -5,6 +5,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { Effect, Logger, LogLevel } from 'effect'
 import * as Config from '../layers/ProviderConfig.js'
+import { isInProcess } from '../layers/runtime.js'
 import { type Driver, ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
 import { usage } from './failure.js'
 import { fileTarget, newFileTarget } from './fileTarget.js'
@@ -53,9 +54,12 @@ const inFile = (settings: ProviderSettings) =>
 
 const targets: Record<Driver, (settings: ProviderSettings) => Effect.Effect<Target, Problem>> = {
   'better-sqlite3': inFile,
+  bun: inFile,
   turso: (settings) => Effect.succeed(networkTarget(settings)),
   d1: () => onD1,
 }
+
+const hasFile = ({ driver }: ProviderSettings): boolean => isInProcess(driver)
 
 /** The database, of whatever kind. A file must be there. */
 export const existing: Effect.Effect<Target, Problem> = Effect.flatMap(settings, (settings) =>
@@ -88,7 +92,7 @@ const checkPlace = (address: string): Effect.Effect<unknown, Problem> => {
 
 /** The same of a command that makes a database where there is none. */
 export const existingOrNew: Effect.Effect<Target, Problem> = Effect.flatMap(settings, (settings) => {
-  if (settings.driver !== 'better-sqlite3')
+  if (!hasFile(settings))
     return Effect.zipRight(checkPlace(settings.dbPath), targets[settings.driver](settings))
   const file = existsSync(settings.dbPath) ? fileAt(settings) : placeIn(settings)
   return Effect.map(file, (file) => newFileTarget(settings, file))
@@ -96,11 +100,7 @@ export const existingOrNew: Effect.Effect<Target, Problem> = Effect.flatMap(sett
 
 /** Of a command that is about a file; of another database it says what there is in its place. */
 const ofFile = (command: keyof typeof insteadOf) =>
-  Effect.filterOrFail(
-    settings,
-    ({ driver }) => driver === 'better-sqlite3',
-    () => usage(insteadOf[command]),
-  )
+  Effect.filterOrFail(settings, hasFile, () => usage(insteadOf[command]))
 
 /** The database in a file, which must be there. */
 export const existingFile = (command: keyof typeof insteadOf): Effect.Effect<FileTarget, Problem> =>

@@ -12,7 +12,7 @@ import * as IdGenerator from './IdGenerator.js'
 import * as Memory from './memory/index.js'
 import * as Config from './ProviderConfig.js'
 import { type SqlServices, sqlServices } from './sql/services.js'
-import * as Sqlite from './synchronous/betterSqlite3.js'
+import * as Sqlite from './synchronous/databaseLayer.js'
 import * as Report from './synchronous/DatabaseReport.js'
 import * as References from './synchronous/FileReferences.js'
 import * as Migrator from './synchronous/SchemaMigrator.js'
@@ -33,6 +33,7 @@ const inProcess: Engine = {
 /** @internal */
 export const engines: Record<Driver, Engine> = {
   'better-sqlite3': inProcess,
+  bun: inProcess,
   turso: { opens: 'in the background', layer: overNetwork(Turso.layer) },
   d1: inWorkers,
 }

@@ -10,6 +10,7 @@ import {
   type ProviderSettings,
 } from '../services/ProviderConfig.js'
 import { durationRule, positiveDuration } from './durations.js'
+import { foreignDriver, isForeign, nativeDriver } from './runtime.js'
 import { d1Settings } from './settings/d1.js'
 import { fileSettings } from './settings/file.js'
 import { defaultTimeout, tursoSettings } from './settings/turso.js'
@@ -28,6 +29,8 @@ const aliases: Readonly<Record<string, Driver>> = {
   'better-sqlite3': 'better-sqlite3',
   better: 'better-sqlite3',
   sqlite: 'better-sqlite3',
+  bun: 'bun',
+  'bun:sqlite': 'bun',
   turso: 'turso',
   libsql: 'turso',
   d1: 'd1',
@@ -40,31 +43,22 @@ const inWorker = () =>
   (globalThis as { readonly navigator?: { readonly userAgent?: string } }).navigator?.userAgent ===
   'Cloudflare-Workers'
 
-/** What other releases of this provider and of the earlier one run on. */
-const otherEngines: ReadonlyArray<string> = ['bun', 'bun:sqlite']
-
 /** Which engine is asked for. Silence about one that is not there would put the data somewhere else than was chosen. */
 const driver: Config.Config<Driver> = text('OR3_SQLITE_DRIVER').pipe(
   Config.mapOrFail((value) => {
-    if (Option.isNone(value)) return Either.right(inWorker() ? ('d1' as const) : ('better-sqlite3' as const))
+    if (Option.isNone(value)) return Either.right(inWorker() ? 'd1' : nativeDriver)
+    const refused = (problem: string) => Either.left(invalid('OR3_SQLITE_DRIVER', problem))
     const name = value.value.toLowerCase()
-    if (Object.hasOwn(aliases, name)) {
-      return aliases[name] !== 'd1' && inWorker()
-        ? Either.left(
-            invalid(
-              'OR3_SQLITE_DRIVER',
-              `is "${value.value}", but a Worker has D1 alone: set it to d1, or unset it`,
-            ),
-          )
-        : Either.right(aliases[name]!)
+    if (!Object.hasOwn(aliases, name)) {
+      const others = Object.keys(aliases).filter((alias) => !drivers.includes(alias as Driver))
+      return refused(
+        `is "${value.value}", but accepts only ${drivers.join(' or ')}, or their other names ${others.join(', ')}`,
+      )
     }
-    const choice = drivers.join(' or ')
-    const problem = otherEngines.includes(name)
-      ? `is "${value.value}", an engine that this release does not have: set it to ${choice}`
-      : `is "${value.value}", but accepts only ${choice}, or their other names ${Object.keys(aliases)
-          .filter((alias) => !drivers.includes(alias as Driver))
-          .join(', ')}`
-    return Either.left(invalid('OR3_SQLITE_DRIVER', problem))
+    const chosen = aliases[name]!
+    if (chosen !== 'd1' && inWorker())
+      return refused(`is "${value.value}", but a Worker has D1 alone: set it to d1, or unset it`)
+    return isForeign(chosen) ? refused(foreignDriver(value.value)) : Either.right(chosen)
   }),
 )
 
@@ -78,7 +72,8 @@ const absent = {
 } as const
 
 const own: Record<Driver, Config.Config<Pick<ProviderSettings, 'dbPath'> & Partial<ProviderSettings>>> = {
-  'better-sqlite3': fileSettings,
+  'better-sqlite3': fileSettings('better-sqlite3'),
+  bun: fileSettings('bun'),
   turso: tursoSettings,
   d1: d1Settings,
 }
@@ -104,7 +99,7 @@ const settingsOf = (chosen: Driver): Config.Config<ProviderSettings> =>
 
 /** Whatever is wrong with the choice itself, the other problems are told as well. */
 const settings = Effect.flatMap(
-  Effect.orElseSucceed(driver, () => 'better-sqlite3' as const),
+  Effect.orElseSucceed(driver, () => nativeDriver),
   settingsOf,
 )
 
@@ -133,7 +128,7 @@ export const layerOf = (
 ): Layer.Layer<ProviderConfig> =>
   Layer.succeed(ProviderConfig, {
     ...absent,
-    driver: 'better-sqlite3',
+    driver: nativeDriver,
     gcInterval: Option.none(),
     gcRetention: defaultRetention,
     ...given,

@@ -10,7 +10,7 @@ export * as AdministrationLayer from './sql/Administration.js'
 /** Background jobs on SQLite. */
 export * as BackgroundJobsLayer from './sql/BackgroundJobs.js'
 /** The connection that the services on SQLite share. Its methods are internal: any release may change them. */
-export * as DatabaseLayer from './synchronous/betterSqlite3.js'
+export * as DatabaseLayer from './synchronous/databaseLayer.js'
 /** The binding that the driver `d1` uses; `openProvider` is given it as `d1`. */
 export { D1, type D1Binding, type D1Statement } from './batch/d1.js'
 /** What the database is, on SQLite. */

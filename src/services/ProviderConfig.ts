@@ -4,7 +4,7 @@
 import { Context, type Duration, type Option, type Redacted, Schema } from 'effect'
 
 /** The engines that keep the data. */
-export const drivers = ['better-sqlite3', 'turso', 'd1'] as const
+export const drivers = ['better-sqlite3', 'bun', 'turso', 'd1'] as const
 /** One of `drivers`. */
 export type Driver = (typeof drivers)[number]
 
@@ -20,7 +20,7 @@ export type SynchronousLevel = (typeof synchronousLevels)[number]
 
 /** What the `OR3_SQLITE_*` variables say, each checked. */
 export interface ProviderSettings {
-  /** SQLite in the process, libSQL over a network, or D1 in a Worker. */
+  /** SQLite in the process, of Node or of Bun, libSQL over a network, or D1 in a Worker. */
   readonly driver: Driver
   /** Where the database is: a file, or `:memory:`; of Turso, its URL; of D1, the name of its binding. */
   readonly dbPath: string

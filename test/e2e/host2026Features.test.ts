@@ -16,7 +16,7 @@ import { builtHost } from '../support/builtHost.js'
 import { historyOf, passTwoHours } from '../support/hostDatabase.js'
 import { type Device, type Method, request, signIn } from '../support/httpDevice.js'
 import type { Env } from '../support/run.js'
-import { killServers, runServer, type Server, startServer } from '../support/server.js'
+import { hostProgram, killServers, runServer, type Server, startServer } from '../support/server.js'
 import { SyncingDevice } from '../support/syncingDevice.js'
 
 let folder: string
@@ -331,7 +331,7 @@ describe('the administration', () => {
     await makeAdmin(database, ada)
     expect(await ok(ada, 'GET', '/api/admin/provider')).toMatchObject({
       details: {
-        engine: 'better-sqlite3',
+        engine: hostProgram() === 'node' ? 'better-sqlite3' : 'bun',
         place: database,
         workspaces: 2,
         users: 2,

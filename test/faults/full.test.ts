@@ -9,6 +9,7 @@ import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { openProvider, type Provider, ProviderStartupError } from '../../src/nuxt/adapters.js'
 import { StorageError } from '../../src/services/index.js'
 import { brokenRules, makeLegacy, query } from '../support/adoption.js'
+import { bun, openInBun } from '../support/bun.js'
 import { makeSpaces } from '../support/fullDisk.js'
 import { leftovers } from '../support/legacyLeftovers.js'
 import { del, put, scope } from '../support/ops.js'
@@ -214,12 +215,52 @@ describe.each(spaces)('with no space left by the $name', ({ name, folder, fill, 
     },
   )
 })
+describe.each(spaces.filter(({ name }) => name === 'file system'))(
+  'Bun on a full disk',
+  ({ folder, fill, free }) => {
+    afterEach(free)
+
+    it('fails a push as a whole, pulls on, and takes the same push when there is space', async () => {
+      const path = newFile(folder)
+      const { syncGateway, close } = await openInBun({ OR3_SQLITE_DB_PATH: path })
+      const push = (ops: ReadonlyArray<unknown>) => syncGateway.push({}, { ...scope(), ops } as never)
+      await push(batch())
+      fill()
+      let refused = batch()
+      const full = { statusCode: 503, message: 'push: the disk or the database is full' }
+      for (let error: unknown; error === undefined;) {
+        error = await push(refused).then(
+          () => undefined,
+          (failure: unknown) => failure,
+        )
+        if (error === undefined) refused = batch()
+        else expect(error).toMatchObject(full)
+      }
+      const before = logged(path)
+      await expect(push(refused)).rejects.toMatchObject(full)
+      expect(logged(path)).toEqual(before)
+      const { changes } = await syncGateway.pull({}, { ...scope(), cursor: before.length - 5, limit: 10 })
+      expect(changes).toHaveLength(5)
+      free()
+      const { results } = await push(refused)
+      expect(results.map(({ serverVersion }) => serverVersion)).toEqual(
+        numbered(refused.length).map((index) => before.length + index),
+      )
+      await close()
+      expect(brokenRules(path)).toEqual({})
+    })
+  },
+)
+
 /** Needs no rights: the kernel refuses to let a process's files grow, and takes that back. Only Linux can take it back. */
 describe.runIf(process.platform === 'linux')('a process whose files may not grow', () => {
-  it('loses a COMMIT, answers 503, and goes on when they may', async () => {
+  it.each([
+    ['Node', process.execPath],
+    ['Bun', bun],
+  ])('loses a COMMIT, answers 503, and goes on when they may: %s', async (_name, program) => {
     const path = newFile(spaces[0]!.folder)
-    const { code, stdout, stderr } = await built.run(`
-            import { spawnSync } from 'node:child_process'
+    const script = `
+      import { spawnSync } from 'node:child_process'
       import { openProvider } from './src/nuxt/adapters.js'
       const provider = openProvider({ env: { OR3_SQLITE_DB_PATH: ${JSON.stringify(path)} } })
       let count = 0
@@ -242,7 +283,8 @@ describe.runIf(process.platform === 'linux')('a process whose files may not grow
       console.log(JSON.stringify({
         limited, freed, accepted, status: error.statusCode, reason: error.cause.reason, again: again.statusCode,
         pulled: changes.length, versions: results.map(({ serverVersion }) => serverVersion),
-      }))`)
+      }))`
+    const { code, stdout, stderr } = await built.run(script, {}, program)
     expect({
       code,
       stderr: stderr.replaceAll(/^.*push: reading or writing the database file failed.*\n/gm, ''),

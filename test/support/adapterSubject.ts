@@ -1,6 +1,8 @@
 /**
- * The subject that goes through the promises which the host calls, in a database file of its own.
+ * The subjects that go through the promises which the host calls, in a database file of their own: in this process, and in one of
+ * Bun. What hosts are not given goes by a second connection, from here.
  */
+import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { Effect, Layer, Logger, ManagedRuntime } from 'effect'
@@ -18,10 +20,12 @@ import {
   type RetentionRequest,
   SyncGateway,
 } from '../../src/services/index.js'
+import { openInBun } from './bun.js'
 import { fileCallsOfAdapter } from './fileCalls.js'
 import { checked, membershipCalls, runner, sqlLayer } from './layerSubjects.js'
 import { migratedFile } from './migratedFile.js'
-import type { MembershipCalls, Subject } from './subjectType.js'
+import type { MembershipCalls, Subject, SubjectName } from './subjectType.js'
+import type { Env } from './run.js'
 import { temporaryFolder } from './temporaryFolder.js'
 import { detailOfResult, Refused, verdictOfResult } from './verdicts.js'
 import { viewOfSql } from './views.js'
@@ -99,13 +103,13 @@ const refusing = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, refusing(part)]))
 }
 
-export const throughAdapters = async (): Promise<Subject> => {
+type Opened = Adapters & { close(): Promise<void> }
+
+const through = async (name: SubjectName, open: (env: Env) => Opened | Promise<Opened>): Promise<Subject> => {
   const { folder, remove } = temporaryFolder()
   const file = await migratedFile(join(folder, 'adapters.db'))
-  const provider = openProvider({
-    env: { OR3_SQLITE_DB_PATH: file, OR3_SQLITE_PRAGMA_SYNCHRONOUS: 'OFF' },
-  })
-  const { syncGateway: gateway, ready: _ready, close: _close, ...adapters } = provider
+  const provider = await open({ OR3_SQLITE_DB_PATH: file, OR3_SQLITE_PRAGMA_SYNCHRONOUS: 'OFF' })
+  const { syncGateway: gateway, close: _close, ...adapters } = provider
   const host = refusing({ syncGateway: gateway, ...adapters }) as Adapters
   /** The event and the input, of whatever was given. */
   const split = <A extends { readonly caller?: Caller | undefined }>(request: A) => {
@@ -134,7 +138,7 @@ export const throughAdapters = async (): Promise<Subject> => {
     )
   }
   return {
-    name: 'adapters',
+    name,
     file,
     push: async (request) => {
       const [event, input] = split(request)
@@ -196,3 +200,26 @@ export const throughAdapters = async (): Promise<Subject> => {
     },
   }
 }
+
+export const throughAdapters = () =>
+  through('adapters', (env) => {
+    const { ready: _ready, ...provider } = openProvider({ env })
+    return provider
+  })
+
+const made = temporaryFolder()
+let migrated: Promise<string> | undefined
+
+process.once('exit', made.remove)
+
+/** On a copy of a database that Bun has migrated once, which takes half of the time. */
+export const throughBun = () =>
+  through('bun', async (env) => {
+    migrated ??= (async () => {
+      const file = join(made.folder, 'migrated.db')
+      await (await openInBun({ ...env, OR3_SQLITE_DB_PATH: file })).close()
+      return file
+    })()
+    copyFileSync(await migrated, env.OR3_SQLITE_DB_PATH!)
+    return openInBun(env)
+  })

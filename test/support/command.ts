@@ -107,11 +107,11 @@ const runHere = async (
 }
 
 /** Declares what a test file about the command needs; all of it is gone when its tests are done. */
-export const makeCommand = () => {
-  const { folder, builtIn, start: startScript } = makeProcesses()
+export const makeCommand = ({ program = process.execPath } = {}) => {
+  const { folder, builtIn, start: startScript } = makeProcesses({ program })
 
-  const start = (database: string | undefined, args: ReadonlyArray<string>, env: Env = {}) => {
-    const child = spawn(process.execPath, [join(builtIn, 'src/cli/main.js'), ...args], {
+  const start = (database: string | undefined, args: ReadonlyArray<string>, env: Env = {}, by = program) => {
+    const child = spawn(by, [join(builtIn, 'src/cli/main.js'), ...args], {
       cwd: folder,
       env: cleanEnv(envOf(database, env)),
     })

@@ -3,7 +3,7 @@
  */
 import { Cause, Context, Effect, Either, Exit, Layer, Logger, ManagedRuntime, Option } from 'effect'
 import * as SqlBatches from '../../src/layers/synchronous/Batches.js'
-import * as Database from '../../src/layers/synchronous/betterSqlite3.js'
+import * as Database from '../../src/layers/synchronous/databaseLayer.js'
 import { batchServices } from '../../src/layers/batch/index.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
 import { GatewayState, layer as stateLayer } from '../../src/layers/memory/GatewayState.js'

@@ -1,5 +1,5 @@
 /**
- * Real node processes that run this package, for what only processes can show: locks between them, exit codes, signals.
+ * Real processes of Node, or of Bun, that run this package, for what only processes can show: locks between them, exit codes, signals.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,10 @@ import { temporaryFolder } from './temporaryFolder.js'
  * What scripts import, and the command. With every module of the source as an entry point the output is two hundred files, and a
  * process takes twice as long to start.
  */
-const entryPoints = ['src/cli/main', 'src/nuxt/adapters', 'src/nuxt/plugin']
+const entryPoints = [
+  ...['src/cli/main', 'src/nuxt/adapters', 'src/nuxt/plugin', 'src/layers/index'],
+  ...['connection', 'native', 'sqliteErrors'].map((name) => `src/layers/synchronous/${name}`),
+]
 
 /** The host's stand-in, for all of its modules that the plugin imports. */
 const standIn = `
@@ -114,21 +117,21 @@ const builtOnce = (prerender: boolean): string => {
  * A folder that scripts run in: there they import `./src/nuxt/adapters.js` or `./src/nuxt/plugin.js`, and `./host.js` is the host's
  * stand-in.
  */
-export const buildForProcesses = ({ prerender = false } = {}) => {
+export const buildForProcesses = ({ prerender = false, program = process.execPath } = {}) => {
   const { folder, remove } = temporaryFolder()
   const built = builtOnce(prerender)
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   for (const name of ['src', 'host.js', 'node_modules']) symlinkSync(join(built, name), join(folder, name))
   let scripts = 0
 
-  /** Starts a process that runs the script. Its environment has what is given, and nothing that marks a test or configures us. */
-  const start = (script: string, env: Record<string, string> = {}): Started => {
+  /** Starts a process that runs the script, by the program of all if none is given. Its environment has what is given, and nothing that marks a test or configures us. */
+  const start = (script: string, env: Record<string, string> = {}, by = program): Started => {
     const file = join(folder, `script-${++scripts}.js`)
     writeFileSync(file, script)
     const inherited = Object.entries(process.env).filter(
       ([name]) => !/^(OR3_|VITEST|NODE_ENV$|DEBUG$|FORCE_COLOR$)/.test(name),
     )
-    const child = spawn(process.execPath, [file], {
+    const child = spawn(by, [file], {
       cwd: folder,
       env: { ...Object.fromEntries(inherited), ...env },
     })
@@ -164,15 +167,15 @@ export const buildForProcesses = ({ prerender = false } = {}) => {
   return {
     folder,
     start,
-    run: (script: string, env?: Record<string, string>) => start(script, env).outcome,
+    run: (...given: Parameters<typeof start>) => start(...given).outcome,
     remove,
   }
 }
 
 /** Declares what a test file about processes needs. When its tests are done, all of it is gone, and what still runs is killed. */
-export const makeProcesses = () => {
+export const makeProcesses = ({ program = process.execPath } = {}) => {
   const { folder, remove } = temporaryFolder()
-  const built = buildForProcesses()
+  const built = buildForProcesses({ program })
   const children: Array<Started> = []
   afterAll(() => {
     for (const child of children) child.stop('SIGKILL')

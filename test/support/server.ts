@@ -49,11 +49,24 @@ export const start = (command: string, args: ReadonlyArray<string>, options: { c
   return { child, said, ended }
 }
 
+let program = 'node'
+
+/** What runs the hosts of this test file. */
+export const hostProgram = () => program
+
+/** Has all hosts of this test file run by another program than Node. */
+export const runHostsBy = (other: string) => {
+  program = other
+}
+
 const startHost = async (env: Env, generation: Generation) => {
   const { output } = await builtHost(generation)
   const port = await freePort()
   const entry = join(output, 'server/index.mjs')
-  const process = start('node', [entry], { cwd: output, env: { PORT: `${port}`, HOST: '127.0.0.1', ...env } })
+  const process = start(program, [entry], {
+    cwd: output,
+    env: { PORT: `${port}`, HOST: '127.0.0.1', ...env },
+  })
   return { ...process, url: `http://127.0.0.1:${port}` }
 }
 

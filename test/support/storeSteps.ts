@@ -5,7 +5,7 @@
 import { Clock, Context, Effect, FiberRef, Layer, Logger, ManagedRuntime } from 'effect'
 import { layer as committing } from './committingBatches.js'
 import * as Batches from '../../src/layers/synchronous/Batches.js'
-import * as Engine from '../../src/layers/synchronous/betterSqlite3.js'
+import * as Engine from '../../src/layers/synchronous/databaseLayer.js'
 import { Database } from '../../src/layers/synchronous/Database.js'
 import * as MemoryAdministration from '../../src/layers/memory/Administration.js'
 import * as MemoryAdmins from '../../src/layers/memory/DeploymentAdmins.js'

@@ -22,10 +22,13 @@ import type { Detail, Verdict } from './verdicts.js'
 import type { WorkspaceView } from './views.js'
 
 export type SubjectName =
-  'memory' | 'sqlite memory' | 'sqlite file' | 'batches' | 'turso file' | 'turso' | 'd1' | 'adapters'
+  'memory' | 'sqlite memory' | 'sqlite file' | 'batches' | 'turso file' | 'turso' | 'd1' | 'adapters' | 'bun'
 
 /** Whether it takes many times as long for each call as a file in this process does. */
 export const isFar = (name: string): boolean => name.startsWith('turso') || name === 'd1'
+
+/** Whether it answers as hosts are answered. */
+export const isOfHost = ({ name }: Subject): boolean => name === 'adapters' || name === 'bun'
 
 /** Text as a subject reads it: of a file, Turso's client reads it up to a NUL. */
 export const asRead = <A extends string | undefined>({ name }: Subject, text: A): A =>

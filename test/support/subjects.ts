@@ -2,7 +2,7 @@
  * What the suites run over: the registry of subjects.
  */
 import { join } from 'node:path'
-import { throughAdapters } from './adapterSubject.js'
+import { throughAdapters, throughBun } from './adapterSubject.js'
 import { onD1 } from './d1Subjects.js'
 import { committingEngine, onBatches, onSql, subjectInMemory } from './layerSubjects.js'
 import { migratedFile } from './migratedFile.js'
@@ -23,6 +23,7 @@ const openers: Record<SubjectName, () => Promise<Subject>> = {
   turso: onTursoServer,
   d1: onD1,
   adapters: throughAdapters,
+  bun: throughBun,
 }
 
 const subjectNames = Object.keys(openers) as ReadonlyArray<SubjectName>
@@ -51,9 +52,11 @@ export const selectedSubjects = (wanted = process.env.TEST_LAYERS): ReadonlyArra
   })
 }
 
-/** Those of properties, whose many cases take long over HTTP: over Turso's engine and D1 when asked for, or in a deep run. */
+/** Those of properties, whose many cases take long in another process: over Turso's engine, D1 and in Bun when asked for, or in a deep run. */
 export const propertySubjects = (): ReadonlyArray<SubjectName> =>
-  selectedSubjects().filter((name) => !['turso', 'd1'].includes(name) || deep || process.env.TEST_LAYERS)
+  process.env.TEST_LAYERS || deep
+    ? selectedSubjects()
+    : selectedSubjects().filter((name) => !['turso', 'd1', 'bun'].includes(name))
 
 /** Without a file in this process, which runs what `batches` and `adapters` do, unless it is asked for. */
 export const overBatches = (subjects: ReadonlyArray<SubjectName>): ReadonlyArray<SubjectName> =>

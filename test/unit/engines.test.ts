@@ -33,15 +33,15 @@ describe('OR3_SQLITE_DRIVER', () => {
     })
   })
 
-  it.each(['bun', 'bun:sqlite'])('%j is an engine that this release does not have', (value) => {
+  it.each(['bun', 'bun:sqlite', 'Bun'])('%j is of another runtime', (value) => {
     expect(read({ ...file, OR3_SQLITE_DRIVER: value }).problems).toEqual([
-      `OR3_SQLITE_DRIVER is "${value}", an engine that this release does not have: set it to better-sqlite3 or turso or d1`,
+      `OR3_SQLITE_DRIVER is "${value}", which only Bun has, but this process is Node ${process.version}: start it with Bun, or set it to better-sqlite3`,
     ])
   })
 
   it.each(['postgres', 'constructor', 'better sqlite3'])('%j is nothing known', (value) => {
     expect(read({ ...file, OR3_SQLITE_DRIVER: value }).problems).toEqual([
-      `OR3_SQLITE_DRIVER is "${value}", but accepts only better-sqlite3 or turso or d1, or their other names better, sqlite, libsql, cloudflare-d1, cloudflare`,
+      `OR3_SQLITE_DRIVER is "${value}", but accepts only better-sqlite3 or bun or turso or d1, or their other names better, sqlite, bun:sqlite, libsql, cloudflare-d1, cloudflare`,
     ])
   })
 })

@@ -21,6 +21,7 @@ export const howToAdopt =
 /** The setting that names a database. */
 const nameOf: Record<Driver, string> = {
   'better-sqlite3': 'OR3_SQLITE_DB_PATH',
+  bun: 'OR3_SQLITE_DB_PATH',
   turso: 'OR3_SQLITE_TURSO_URL',
   d1: 'OR3_SQLITE_D1_BINDING',
 }

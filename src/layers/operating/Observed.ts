@@ -2,7 +2,7 @@
  * A database as commands look at it, whatever engine has it. None of this changes anything.
  */
 import { Effect } from 'effect'
-import type Sqlite from 'better-sqlite3'
+import type { Sqlite } from '../synchronous/sqlite.js'
 import type { ProviderSettings } from '../../services/ProviderConfig.js'
 import type { StorageError } from '../../services/StorageError.js'
 import type { Batches } from '../sql/Batches.js'
@@ -37,7 +37,7 @@ export interface Observed {
 
 /** All looks see one snapshot of the file, until its connection is closed. What a connection sets, no file tells. */
 export const observedFile = (
-  database: Sqlite.Database,
+  database: Sqlite,
   path: string,
   { synchronous }: Pick<ProviderSettings, 'synchronous'>,
 ): Effect.Effect<Observed, StorageError> =>

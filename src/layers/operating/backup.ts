@@ -3,10 +3,10 @@
  *
  * SQLite's online backup starts over whenever another process has written since its last step, so under constant writes it would
  * never end. Under a write-ahead log a reader that keeps its snapshot does not see those writes, and nobody waits for it. With
- * the other journals such a reader holds writers back; so there the copy is tried without at first.
+ * the other journals such a reader holds writers back; so there the copy is tried without at first. Bun's driver has no online
+ * backup: there it is `VACUUM INTO`, which sees one snapshot as well.
  */
 import { linkSync, renameSync, rmSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
 import { Data, Effect } from 'effect'
 import type { StorageError } from '../../services/StorageError.js'
 import { type Connection, makeConnection } from '../synchronous/connection.js'
@@ -16,7 +16,9 @@ import { attempt, patienceMillis, pinSnapshot } from './observer.js'
 import { schemaState, withOffsetsOf } from './schemaState.js'
 import type { SchemaState } from '../sql/schemaLook.js'
 import { rootMessage } from '../causes.js'
-import { isDriverError, toStorageError } from '../synchronous/sqliteErrors.js'
+import { busyError, isDriverError, toStorageError } from '../synchronous/sqliteErrors.js'
+import { native } from '../synchronous/native.js'
+import type { Sqlite } from '../synchronous/sqlite.js'
 
 /** A copy that is not what it should be, or a target that is not to be replaced. One line. */
 export class BackupRefused extends Data.TaggedError('BackupRefused')<{ readonly message: string }> {}
@@ -28,35 +30,59 @@ const stepPages = 2_000
 /** How often the copy may start over before it holds writers back. */
 const freshStarts = 3
 
-const isWal = (database: Sqlite.Database) => database.pragma('journal_mode', { simple: true }) === 'wal'
+const isWal = (database: Sqlite) => database.pragma('journal_mode', { simple: true }) === 'wal'
+
+const inSteps = async (
+  source: Sqlite,
+  backup: NonNullable<Sqlite['backup']>,
+  target: string,
+  onPages: OnPages,
+  now: () => number,
+) => {
+  if (isWal(source)) pinSnapshot(source)
+  let starts = 0
+  let left = Number.POSITIVE_INFINITY
+  let moved = now()
+  await backup(target, {
+    progress: ({ totalPages, remainingPages }) => {
+      if (remainingPages > left && ++starts === freshStarts && !source.inTransaction) pinSnapshot(source)
+      if (remainingPages !== left) moved = now()
+      // The driver tells a lock from progress by nothing else.
+      else if (now() - moved > patienceMillis) throw busyError()
+      left = remainingPages
+      onPages(totalPages - remainingPages, totalPages)
+      return stepPages
+    },
+  })
+  if (source.inTransaction) source.exec('COMMIT')
+}
+
+/** Where the driver has no online backup: SQLite writes what it sees anew, in one go, in which no signal is heard. */
+const atOnce = (source: Sqlite, target: string, onPages: OnPages) => {
+  const pages = Number(source.pragma('page_count', { simple: true }))
+  onPages(0, pages)
+  // It would keep the copy from being written as well.
+  source.exec('PRAGMA query_only = OFF')
+  try {
+    source.prepare('VACUUM INTO ?').run(target)
+  } finally {
+    source.exec('PRAGMA query_only = ON')
+  }
+  onPages(pages, pages)
+}
 
 /** Copies what the connection sees into a new file. What was committed before the call is in the copy. */
 export const copyOnline = (
-  source: Sqlite.Database,
+  source: Sqlite,
   target: string,
   onPages: OnPages,
 ): Effect.Effect<void, StorageError> =>
   Effect.flatMap(Effect.clock, (clock) =>
     Effect.tryPromise({
       try: async () => {
-        if (isWal(source)) pinSnapshot(source)
-        let starts = 0
-        let left = Number.POSITIVE_INFINITY
-        let moved = clock.unsafeCurrentTimeMillis()
-        await source.backup(target, {
-          progress: ({ totalPages, remainingPages }) => {
-            const now = clock.unsafeCurrentTimeMillis()
-            if (remainingPages > left && ++starts === freshStarts && !source.inTransaction)
-              pinSnapshot(source)
-            if (remainingPages !== left) moved = now
-            // The driver tells a lock from progress by nothing else.
-            else if (now - moved > patienceMillis) throw new Sqlite.SqliteError('locked', 'SQLITE_BUSY')
-            left = remainingPages
-            onPages(totalPages - remainingPages, totalPages)
-            return stepPages
-          },
-        })
-        if (source.inTransaction) source.exec('COMMIT')
+        const backup = source.backup?.bind(source)
+        if (backup === undefined) atOnce(source, target, onPages)
+        else await inSteps(source, backup, target, onPages, () => clock.unsafeCurrentTimeMillis())
       },
       catch: (error) => {
         if (isDriverError(error)) return toStorageError('backup')(error)
@@ -108,7 +134,7 @@ export const checkCopy = (
 ): Effect.Effect<Checked, BackupRefused | StorageError> => {
   const refuse = (why: string) => new BackupRefused({ message: `${what} ${why}` })
   return Effect.acquireUseRelease(
-    attempt('backup', () => new Sqlite(path, { fileMustExist: true, timeout: patienceMillis })),
+    attempt('backup', () => native.open(path, { fileMustExist: true, timeout: patienceMillis })),
     (database) =>
       Effect.gen(function* () {
         const connection = makeConnection(database)

@@ -2,10 +2,10 @@
  * Gives the space of freed pages back to the disk.
  */
 import { statSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
 import type { StorageError } from '../../services/StorageError.js'
 import { attempt, patienceMillis } from './observer.js'
+import { native } from '../synchronous/native.js'
 
 export interface Compacted {
   readonly before: number
@@ -18,7 +18,7 @@ export interface Compacted {
 export const compact = (path: string): Effect.Effect<Compacted, StorageError> =>
   attempt('vacuum', () => {
     const before = statSync(path).size
-    const database = new Sqlite(path, { fileMustExist: true, timeout: patienceMillis })
+    const database = native.open(path, { fileMustExist: true, timeout: patienceMillis })
     try {
       database.exec('VACUUM')
       const [checkpoint] = database.pragma('wal_checkpoint(TRUNCATE)') as Array<{ busy: number }>

@@ -3,11 +3,11 @@
  *
  * What a payload says about files is a matter of functions, which these statements call by name.
  */
-import type Sqlite from 'better-sqlite3'
+import type { Sqlite } from '../synchronous/sqlite.js'
 import { fileHashesOf, fileFieldsOf, normalizeHash, referringTables } from '../../services/fileRules.js'
 
 /** Hashes go through SQLite's JSON as hexadecimal digits, since it loses what follows a NUL. */
-export const addFileFunctions = (database: Sqlite.Database): void => {
+export const addFileFunctions = (database: Sqlite): void => {
   const define = (name: string, body: (text: string | null) => string | number | null) =>
     database.function(name, { deterministic: true }, (text: unknown) =>
       body(typeof text === 'string' ? text : null),

@@ -2,7 +2,7 @@
  * What an operator wants to know about a database, read in one snapshot.
  */
 import { existsSync, statSync } from 'node:fs'
-import type Sqlite from 'better-sqlite3'
+import type { Sqlite } from '../synchronous/sqlite.js'
 import { Effect } from 'effect'
 import type { StorageError } from '../../services/StorageError.js'
 import { type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
@@ -191,7 +191,7 @@ export function* lookAtContent({ schema, tables }: KnownSchema, now: number): Lo
 const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0)
 
 /** The database must be open; it is never opened by other means here, see `databaseFile.ts`. */
-export const inspect = (database: Sqlite.Database, path: string): Effect.Effect<FileStatus, StorageError> =>
+export const inspect = (database: Sqlite, path: string): Effect.Effect<FileStatus, StorageError> =>
   Effect.flatMap(epochSeconds, (now) =>
     attempt('status', () => {
       pinSnapshot(database)

@@ -5,7 +5,7 @@
  * after a restored backup left before migration 004 is in order: entries below the floor kept their versions and clocks, while rows
  * rose. Since then a leap only adds to the offsets of its workspace.
  */
-import type Sqlite from 'better-sqlite3'
+import type { Sqlite } from '../synchronous/sqlite.js'
 import { Effect } from 'effect'
 import { leapSize } from '../../services/epochs.js'
 import type { StorageError } from '../../services/StorageError.js'
@@ -275,7 +275,7 @@ export const judge = (
 
 /** As `judge`, on a connection that sees one snapshot. */
 export const findFaults = (
-  database: Sqlite.Database,
+  database: Sqlite,
   expected: SchemaObjects,
   onRule: OnRule = () => Effect.void,
 ): Find<Verdict> =>
@@ -286,7 +286,7 @@ export const findFaults = (
       attempt('check', () => schemaFaults(expected, objectsOf(makeConnection(database)))),
       invariants.map(([rule, sql]) => [
         rule,
-        attempt('check', () => database.prepare<[], object>(`${sql} LIMIT ${shown + 1}`).all()),
+        attempt('check', () => database.prepare(`${sql} LIMIT ${shown + 1}`).all() as Array<object>),
       ]),
       onRule,
     )

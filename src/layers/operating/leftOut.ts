@@ -2,7 +2,7 @@
  * Records that are left out of snapshots, since no client could install them. Nothing of the file is broken by them: a push takes
  * such payloads, and adopted databases may hold some.
  */
-import type Sqlite from 'better-sqlite3'
+import type { Sqlite } from '../synchronous/sqlite.js'
 import { Effect } from 'effect'
 import { isInstallable, lackOf } from '../../services/requiredFields.js'
 import { isTokenKey } from '../../services/snapshotToken.js'
@@ -54,12 +54,12 @@ export const exampleOf = ({ json, ...place }: LeftOutRow) => {
 }
 
 /** Reads every live payload once, and holds none. */
-export const findLeftOut = (database: Sqlite.Database): Effect.Effect<LeftOut, StorageError> =>
+export const findLeftOut = (database: Sqlite): Effect.Effect<LeftOut, StorageError> =>
   attempt('check', () => {
     database.function('fits_a_snapshot', { deterministic: true }, fits)
     const examples: Array<string> = []
     let count = 0
-    for (const row of database.prepare<[], LeftOutRow>(leftOutSql).iterate()) {
+    for (const row of database.prepare(leftOutSql).iterate() as Iterable<LeftOutRow>) {
       if (++count <= shownLeftOut) examples.push(exampleOf(row))
     }
     return { count, examples }

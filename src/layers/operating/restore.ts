@@ -5,7 +5,6 @@
  * one rename; the database is there at every moment.
  */
 import { existsSync, linkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
 import { Effect } from 'effect'
 import type { StorageError } from '../../services/StorageError.js'
 import { BackupRefused, checkCopy, type Checked, companions, extentIn } from './backup.js'
@@ -15,6 +14,8 @@ import { type Holder, holdersOf, holdersText } from './holders.js'
 import { type Extent, lastSeen } from '../synchronous/leap.js'
 import { rootMessage } from '../causes.js'
 import { isDriverError, sqliteCode } from '../synchronous/sqliteErrors.js'
+import { native } from '../synchronous/native.js'
+import type { Sqlite } from '../synchronous/sqlite.js'
 
 export interface Restored extends Checked {
   /** The database as it was; undefined when there was none. */
@@ -47,9 +48,9 @@ interface Old {
 const claim = (file: string): Old => {
   const none: Old = { extent: undefined, release: () => {} }
   if (!existsSync(file)) return none
-  let database: Sqlite.Database | undefined
+  let database: Sqlite | undefined
   try {
-    database = new Sqlite(file, { timeout: lockMillis })
+    database = native.open(file, { timeout: lockMillis })
     const extent = extentIn(makeConnection(database))
     database.pragma('journal_mode = DELETE')
     database.exec('BEGIN EXCLUSIVE')

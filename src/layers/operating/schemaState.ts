@@ -1,7 +1,6 @@
 /**
  * Which schema a file has, and what the schema should be made by.
  */
-import Sqlite from 'better-sqlite3'
 import { Effect, Layer, Logger, LogLevel, Option } from 'effect'
 import { type Connection, makeConnection } from '../synchronous/connection.js'
 import * as Config from '../ProviderConfig.js'
@@ -9,6 +8,7 @@ import { lookIn } from './look.js'
 import * as Migrator from '../synchronous/SchemaMigrator.js'
 import { lookAtSchema, type SchemaState } from '../sql/schemaLook.js'
 import { migrationsTable } from '../sql/schemaVersion.js'
+import { native } from '../synchronous/native.js'
 
 export const schemaState = (connection: Connection): SchemaState => lookIn(connection, lookAtSchema()).schema
 
@@ -40,7 +40,7 @@ const remembered = <A>(effect: Effect.Effect<A>): Effect.Effect<A> => {
 
 /** What the migrations make of an empty database. */
 export const expectedObjects: Effect.Effect<SchemaObjects> = Effect.gen(function* () {
-  const database = new Sqlite(Buffer.from((yield* Migrator.SchemaImage).image!))
+  const database = native.open((yield* Migrator.SchemaImage).image!)
   try {
     return objectsOf(makeConnection(database))
   } finally {

@@ -72,9 +72,10 @@ const location = Config.all({
   }),
 )
 
-export const fileSettings = Config.all({
-  location,
-  journalMode: oneOf('OR3_SQLITE_PRAGMA_JOURNAL_MODE', 'WAL', journalModes),
-  synchronous: oneOf('OR3_SQLITE_PRAGMA_SYNCHRONOUS', 'NORMAL', synchronousLevels),
-  foreign: unknownTo('better-sqlite3', [...tursoOnly, ...d1Only]),
-}).pipe(Config.map(({ location, foreign: _, ...pragmas }) => ({ ...location, ...pragmas })))
+export const fileSettings = (driver: 'better-sqlite3' | 'bun') =>
+  Config.all({
+    location,
+    journalMode: oneOf('OR3_SQLITE_PRAGMA_JOURNAL_MODE', 'WAL', journalModes),
+    synchronous: oneOf('OR3_SQLITE_PRAGMA_SYNCHRONOUS', 'NORMAL', synchronousLevels),
+    foreign: unknownTo(driver, [...tursoOnly, ...d1Only]),
+  }).pipe(Config.map(({ location, foreign: _, ...pragmas }) => ({ ...location, ...pragmas })))

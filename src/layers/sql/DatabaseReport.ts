@@ -9,6 +9,7 @@ import type { StorageError } from '../../services/StorageError.js'
 import { observeService } from '../../services/telemetry.js'
 import { type Batch, firstOf } from './batch.js'
 import { Batches } from './Batches.js'
+import { isInProcess } from '../runtime.js'
 import { newestKnown } from './schemaVersion.js'
 
 const counts: Batch<{ readonly workspaces: number; readonly users: number; readonly logEntries: number }> = {
@@ -31,7 +32,7 @@ export const makeReport = (file: Effect.Effect<FileReport | undefined, StorageEr
   Effect.gen(function* () {
     const { read } = yield* Batches
     const { driver, dbPath } = yield* ProviderConfig
-    const isFile = driver === 'better-sqlite3' && dbPath !== ':memory:'
+    const isFile = isInProcess(driver) && dbPath !== ':memory:'
     const known = { engine: driver, place: isFile ? resolve(dbPath) : dbPath, schema: newestKnown.name }
     return {
       known,

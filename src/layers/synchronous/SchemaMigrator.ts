@@ -7,7 +7,6 @@ import * as Migrator from '@effect/sql/Migrator'
 import * as SqlClient from '@effect/sql/SqlClient'
 import type { Connection } from '@effect/sql/SqlConnection'
 import { SqlError } from '@effect/sql/SqlError'
-import { SqliteClient } from '@effect/sql-sqlite-node'
 import { Context, Effect, Exit, Layer, Option } from 'effect'
 import { migrations } from '../../../migrations/index.js'
 import { ProviderConfig } from '../../services/ProviderConfig.js'
@@ -27,6 +26,8 @@ import {
 } from '../sql/schemaVersion.js'
 import { all, newestApplied, refuseNewer } from './schemaVersion.js'
 import { rootMessage } from '../causes.js'
+import { foreignDriver, nativeDriver } from '../runtime.js'
+import { native } from './native.js'
 import { isStorageFault, openError, toStorageError } from './sqliteErrors.js'
 
 /**
@@ -142,7 +143,9 @@ const note = (dbPath: string) =>
 
 /** Uses SQLite's own busy timeout of five seconds: a start may block the event loop. */
 const migrate = Effect.gen(function* () {
-  const { dbPath } = yield* ProviderConfig
+  const { dbPath, driver } = yield* ProviderConfig
+  if (driver !== nativeDriver)
+    return yield* new DatabaseOpenError({ path: dbPath, detail: `the driver ${foreignDriver(driver)}` })
   // In this order: who makes both makes the file first.
   const hadNote = dbPath !== ':memory:' && hasNote(dbPath)
   const wasThere = dbPath === ':memory:' || isFilled(dbPath)
@@ -155,9 +158,9 @@ const migrate = Effect.gen(function* () {
   // SQLite makes a journal as soon as it looks.
   const size = dbPath === ':memory:' ? 0 : settledSize(dbPath)
   // The client opens the file in its constructor and reports what goes wrong there as a defect.
-  const client = yield* SqliteClient.make({ filename: dbPath, disableWAL: true }).pipe(
-    Effect.catchAllDefect((defect) => Effect.fail(openError(dbPath)(defect))),
-  )
+  const { client, image: imageOf } = yield* native
+    .migrationClient(dbPath)
+    .pipe(Effect.catchAllDefect((defect) => Effect.fail(openError(dbPath)(defect))))
   const appliedAtStart = yield* Effect.scoped(
     Effect.flatMap(client.reserve, (connection) =>
       Effect.gen(function* () {
@@ -176,7 +179,7 @@ const migrate = Effect.gen(function* () {
       }),
     ),
   )
-  const image = dbPath === ':memory:' ? yield* client.export : undefined
+  const image = dbPath === ':memory:' ? yield* imageOf : undefined
   // Another process may have filled it meanwhile.
   return { image, appliedAtStart, hadNote, isNew: !wasThere && appliedAtStart.length > 0, dbPath }
 }).pipe(

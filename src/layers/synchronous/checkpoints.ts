@@ -6,7 +6,6 @@
  * which alone lets a log begin anew: then the serving connection does the little that is left between two calls.
  */
 import { realpathSync, statSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
 import { Effect, Runtime } from 'effect'
 import type { ProviderSettings } from '../../services/ProviderConfig.js'
@@ -67,8 +66,15 @@ const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false 
 const failed = (why: string) =>
   `checkpoints go on within pushes, which they hold up: their thread has ended: ${why}`
 
-/** Checkpoints a file in WAL mode from when its log is worth it until the scope ends; the thread is gone then. */
-export const checkpoints = (connection: Connection, { dbPath, synchronous }: ProviderSettings) =>
+/**
+ * Checkpoints a file in WAL mode from when its log is worth it until the scope ends; the thread is gone then. `driverOf` finds the
+ * module of the driver.
+ */
+export const checkpoints = (
+  connection: Connection,
+  { dbPath, synchronous }: ProviderSettings,
+  driverOf: () => string,
+) =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime()
     // The log lies beside the file itself, whatever links lead to it and wherever the program goes.
@@ -89,8 +95,7 @@ export const checkpoints = (connection: Connection, { dbPath, synchronous }: Pro
     }
     const start = () => {
       try {
-        const driver = createRequire(import.meta.url).resolve('better-sqlite3')
-        const given = { driver, path, synchronous, ...rhythm }
+        const given = { driver: driverOf(), path, synchronous, ...rhythm }
         thread = new Worker(script, { eval: true, workerData: given, execArgv: [], env: {} })
         thread.on('message', help).once('error', giveUp)
         // Must not keep a program alive that forgot to close; listening would.

@@ -1,5 +1,5 @@
 /**
- * Synchronous statements on one better-sqlite3 handle.
+ * Synchronous statements on one handle of SQLite.
  *
  * The driver is synchronous, so a transaction here is one plain function: no fiber gets in between, nothing can be
  * interrupted half-way, and no lock is needed within the process. Measured, it also costs a tenth of a statement that is an
@@ -26,11 +26,11 @@ export interface Connection {
  * As much of the driver as is used here. Programs that use this package do not have the driver's own types, so the types that
  * they meet must not refer to these.
  */
-interface Driver {
+export interface Driver {
   readonly prepare: (sql: string) => Statement
 }
 
-interface Statement {
+export interface Statement {
   readonly all: (...params: ReadonlyArray<any>) => Array<unknown>
   readonly get: (...params: ReadonlyArray<any>) => unknown
   readonly run: (...params: ReadonlyArray<any>) => { readonly changes: number }

@@ -1,7 +1,6 @@
 /**
- * The one place that knows how SQLite's driver fails.
+ * The one place that knows how SQLite's drivers fail: better-sqlite3's, and Bun's.
  */
-import Sqlite from 'better-sqlite3'
 import { linksOf, reasonOfCode, rootMessage } from '../causes.js'
 import { DatabaseOpenError, StorageError, type StorageReason } from '../../services/StorageError.js'
 
@@ -13,12 +12,26 @@ export const sqliteCode = (error: unknown): string | undefined => {
   return undefined
 }
 
-/** The driver refuses a closed handle with a plain TypeError. */
-const isClosed = (error: unknown) => rootMessage(error) === 'The database connection is not open'
+/** How the drivers refuse a closed handle, with plain errors. */
+const closed: ReadonlySet<string> = new Set([
+  'The database connection is not open',
+  'Cannot use a closed database',
+  'Database has closed',
+  'Statement has finalized',
+])
+
+const isClosed = (error: unknown) => closed.has(rootMessage(error))
+
+/** Their errors, by name: each runtime has only one of the classes. */
+const errorNames: ReadonlySet<unknown> = new Set(['SqliteError', 'SQLiteError'])
 
 /** Whether the driver failed, and not the code that uses it. */
 export const isDriverError = (error: unknown): boolean =>
-  error instanceof Sqlite.SqliteError || isClosed(error)
+  (error instanceof Error && errorNames.has(error.name)) || isClosed(error)
+
+/** A lock that was waited for in vain, where the driver does not tell. */
+export const busyError = (): Error =>
+  Object.assign(new Error('database is locked'), { name: 'SqliteError', code: 'SQLITE_BUSY' })
 
 const storageReason = (error: unknown): StorageReason => {
   const code = sqliteCode(error)
