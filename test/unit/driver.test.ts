@@ -8,7 +8,7 @@ import { openProvider } from '../../src/nuxt/adapters.js'
 import { openError } from '../../src/layers/synchronous/sqliteErrors.js'
 import { makeCommand } from '../support/command.js'
 
-const { folder, run } = makeCommand()
+const { folder, runAlone } = makeCommand()
 
 const advice = `the SQLite driver better-sqlite3 is not built for this Node (${process.version}): allow its install script and run \`npm rebuild better-sqlite3\``
 
@@ -40,7 +40,7 @@ it('the command says so too, as a process', async () => {
      }`,
   )
   for (const command of [['status'], ['check'], ['gc']]) {
-    const { code, stderr } = await run(database, command, { NODE_OPTIONS: `--require ${broken}` })
+    const { code, stderr } = await runAlone(database, command, { NODE_OPTIONS: `--require ${broken}` })
     expect({ code, stderr: stderr.replace(/.*: the SQLite/, 'the SQLite') }).toEqual({
       code: 1,
       stderr: `${advice}\n`,
