@@ -16,6 +16,11 @@ export const letOthersGo = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
 
+/** The same between two steps that write, and for so long that another process has the lock sooner or later, which asks for it every 5 ms. */
+export const letOthersWrite = Effect.async<void>((resume) => {
+  setTimeout(() => resume(Effect.void), 2)
+})
+
 /** Waits without keeping alive a program that has nothing else to do. A test's clock decides where there is one. */
 export const idle = (duration: Duration.Duration): Effect.Effect<void> =>
   Effect.flatMap(Effect.clock, (clock) =>

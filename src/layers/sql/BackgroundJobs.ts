@@ -18,7 +18,7 @@ import {
   checkUserJob,
 } from '../../services/jobRules.js'
 import { observeService } from '../../services/telemetry.js'
-import { letOthersGo } from '../time.js'
+import { letOthersWrite } from '../time.js'
 import * as jobs from './backgroundJobBatches.js'
 import { Batches } from './Batches.js'
 
@@ -63,7 +63,7 @@ const make = Effect.gen(function* () {
           const { count, isLast } = yield* write('clean up jobs', step)
           total += count
           if (isLast) return total
-          yield* letOthersGo
+          yield* letOthersWrite
         }
       }),
     ),

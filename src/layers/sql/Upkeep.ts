@@ -6,7 +6,7 @@ import { keptAfterEnd } from '../../services/inviteRules.js'
 import type { StorageError } from '../../services/StorageError.js'
 import { observeUpkeep } from '../../services/telemetry.js'
 import type { Upkeep, UpkeepReport } from '../../services/Upkeep.js'
-import { epochSeconds, letOthersGo } from '../time.js'
+import { epochSeconds, letOthersGo, letOthersWrite } from '../time.js'
 import { type Batch, statement } from './batch.js'
 import { Batches } from './Batches.js'
 import { dropEndedStep } from './inviteBatches.js'
@@ -30,7 +30,7 @@ const allWorkspaces: Batch<ReadonlyArray<string>> = {
 const dropEndedInvites = ({ write }: Batches['Type']) =>
   Effect.gen(function* () {
     const endedBefore = (yield* epochSeconds) - keptAfterEnd
-    while ((yield* write('drop invites', dropEndedStep(endedBefore))) === stepSize) yield* letOthersGo
+    while ((yield* write('drop invites', dropEndedStep(endedBefore))) === stepSize) yield* letOthersWrite
   })
 
 /** Upkeep on the engine at hand. */

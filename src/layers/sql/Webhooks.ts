@@ -27,7 +27,7 @@ import {
   webhookIdIn,
 } from '../../services/webhookRules.js'
 import { Webhooks } from '../../services/Webhooks.js'
-import { letOthersGo } from '../time.js'
+import { letOthersWrite } from '../time.js'
 import type { Batch } from './batch.js'
 import { Batches } from './Batches.js'
 import * as batches from './webhookBatches.js'
@@ -41,7 +41,7 @@ const make = Effect.gen(function* () {
   /** Repeats a step until one leaves nothing; gives how much all of them took. */
   const inSteps = (operation: string, step: Batch<batches.WebhookStep>) =>
     Effect.gen(function* () {
-      for (let total = 0; ; yield* letOthersGo) {
+      for (let total = 0; ; yield* letOthersWrite) {
         const { taken, isLast } = yield* write(operation, step)
         total += taken
         if (isLast) return total

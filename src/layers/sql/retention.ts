@@ -17,7 +17,7 @@ import type {
   RetentionRequest,
   TombstoneReport,
 } from '../../services/SyncGateway.js'
-import { epochSeconds, letOthersGo } from '../time.js'
+import { epochSeconds, letOthersWrite } from '../time.js'
 import { type Batch, type Results, type Row, type Statement, statement } from './batch.js'
 import type { Batches } from './Batches.js'
 import { contentHash } from './contentHash.js'
@@ -182,14 +182,14 @@ export const trimChangeLog = (
     const [dropped, forgotten] = beginning
     let opIds = forgotten!.length
     for (let last = opIds; last === stepSize;) {
-      yield* letOthersGo
+      yield* letOthersWrite
       const [more] = yield* run(stepOf(forget))
       last = more!.length
       opIds += last
     }
     let entries = 0
     for (let old = beginning[2]!; old.length > 0;) {
-      yield* letOthersGo
+      yield* letOthersWrite
       const [, raised, , next] = yield* run(trim(collection, old))
       if (raised!.length > 0) entries += old.length
       old = next!
@@ -234,7 +234,7 @@ export const collectTombstones = (
       )
       const isLast = passed.length < stepSize
       if (isLast && changes.length === 0) break
-      yield* letOthersGo
+      yield* letOthersWrite
       const results = yield* run(changes, passed.at(-1)!.server_version)
       if (changes.length > 0) tombstones += results[0]!.length
       passed = isLast ? [] : results.at(-1)!
