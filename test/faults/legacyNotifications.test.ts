@@ -130,7 +130,9 @@ describe.each(ways)('deleted notifications that %s adopts of version %i', (_who,
     })
   })
 
-  it.runIf(_who === '0.1')('are their users’ when 0.1 has trimmed the log', async () => {
+  if (_who !== '0.1') return
+
+  it('are their users’ when 0.1 has trimmed the log', async () => {
     const path = await adopted(
       (legacy) => legacy.entry({ table, version: 5, pk: 'n', op: 'delete', clock: 2, payload: said('ada') }),
       (file) => {
