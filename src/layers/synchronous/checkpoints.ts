@@ -11,6 +11,7 @@ import { Effect, Runtime } from 'effect'
 import type { ProviderSettings } from '../../services/ProviderConfig.js'
 import { rootMessage } from '../causes.js'
 import type { Connection } from './connection.js'
+import { lockPatienceMillis } from './Database.js'
 
 /** Pages of log at which a commit checkpoints: without the thread, and far away for when the thread cannot keep up. */
 export const checkpointPages = { alone: 4_000, beside: 32_000 } as const
@@ -30,13 +31,19 @@ const rhythm = { pollMillis: 50, beginPages: 1_000, helpPages: 8_000, rounds: 5 
  */
 const script = `
 const { parentPort, workerData } = require('node:worker_threads')
-const { driver, path, synchronous, pollMillis, beginPages, helpPages, rounds } = workerData
-// Of the driver's errors nothing crosses between threads.
+const { driver, path, synchronous, ended, pollMillis, beginPages, helpPages, rounds } = workerData
+const end = () => {
+  Atomics.store(ended, 0, 1)
+  Atomics.notify(ended, 0)
+}
 const telling = (body) => () => {
   try {
     return body()
   } catch (error) {
-    if (!String(error.code).startsWith('SQLITE_BUSY')) throw new Error(error.message)
+    if (String(error.code).startsWith('SQLITE_BUSY')) return
+    end()
+    // Of the driver's own errors nothing crosses between threads.
+    throw new Error(error.message)
   }
 }
 const database = telling(() => new (require(driver))(path, { fileMustExist: true, timeout: 0 }))()
@@ -59,6 +66,7 @@ const timer = setInterval(telling(look), pollMillis)
 parentPort.once('message', () => {
   clearInterval(timer)
   database.close()
+  end()
 })`
 
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
@@ -81,6 +89,7 @@ export const checkpoints = (
     const path = realpathSync(dbPath)
     const pagesAt = (pages: number) => connection.all(`PRAGMA wal_autocheckpoint = ${pages}`)
     let thread: Worker | undefined
+    const ended = new Int32Array(new SharedArrayBuffer(4))
     const giveUp = (error: unknown) => {
       thread = undefined
       pagesAt(checkpointPages.alone)
@@ -95,7 +104,7 @@ export const checkpoints = (
     }
     const start = () => {
       try {
-        const given = { driver: driverOf(), path, synchronous, ...rhythm }
+        const given = { driver: driverOf(), path, synchronous, ended, ...rhythm }
         thread = new Worker(script, { eval: true, workerData: given, execArgv: [], env: {} })
         thread.on('message', help).once('error', giveUp)
         // Must not keep a program alive that forgot to close; listening would.
@@ -111,17 +120,13 @@ export const checkpoints = (
       start()
     }, lookMillis).unref()
     yield* Effect.addFinalizer(() =>
-      Effect.suspend(() => {
+      Effect.sync(() => {
         clearInterval(looking)
-        const ending = thread
-        if (ending === undefined) return Effect.void
-        return Effect.async<void>((resume) => {
-          ending.off('error', giveUp)
-          ending.ref()
-          ending.once('error', () => {})
-          ending.once('exit', () => resume(Effect.void))
-          ending.postMessage('end')
-        })
+        if (thread === undefined) return
+        thread.off('error', giveUp).on('error', () => {})
+        thread.postMessage('end')
+        // In one step with the closing of the database: whoever asks meanwhile would be refused. The last one to close takes the log away.
+        Atomics.wait(ended, 0, 0, lockPatienceMillis)
       }),
     )
   })
