@@ -12,6 +12,8 @@ export default {
         // Bun is told to run it.
         'test/support/bunServer.ts',
         '{scripts,.ci}/*.mjs',
+        // Processes that benchmarks start, and what stands for Vitest there.
+        'bench/{growthLook,workDir}.mjs',
         // Nuxt finds these by where they are, and imports what the last two export by its name.
         'playground/nuxt.config.ts',
         'playground/server/api/**/*.ts',

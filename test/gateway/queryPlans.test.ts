@@ -48,6 +48,7 @@ const notHere: Record<string, string> = {
   invitesSql: 'as workspaceSql',
   administrationSql: 'as workspaceSql',
   maintenanceSql: 'reads the counters and cursors of all workspaces, and no log',
+  upkeepSql: 'as maintenanceSql, and of each log the first entry',
   leapSql: 'moves whole workspaces, once per restored backup',
 }
 

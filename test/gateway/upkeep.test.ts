@@ -184,10 +184,71 @@ describe('upkeep', () => {
     }).pipe(Effect.provide(services())),
   )
 
+  const days = (count: number) => `${count} days` as const
+  const nothing = { workspaces: 1, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
+  const collected = Effect.flatMap(Upkeep, (upkeep) => upkeep.collect({ retention: Duration.days(30) }))
+  const report = (version: number, deviceId = 'd') =>
+    Effect.flatMap(SyncGateway, (gateway) => gateway.updateCursor({ ...scope('w1'), deviceId, version }))
+
+  it.scoped('finds whatever can go where there is nothing else, and what cannot go is left', () =>
+    Effect.gen(function* () {
+      // A log that no device has read, and a tombstone with it.
+      const reading = yield* history('w1')
+      expect(yield* collected).toEqual(nothing)
+      yield* TestClock.adjust(days(31))
+      expect(yield* collected).toEqual(nothing)
+      // A device that has read the first entry only: below it there is nothing.
+      yield* report(1)
+      expect(yield* collected).toEqual(nothing)
+      // One entry alone.
+      yield* report(2)
+      expect(yield* collected).toEqual({ ...nothing, entries: 1 })
+      expect(yield* collected).toEqual(nothing)
+      // The rest of the log, and the tombstone.
+      yield* reading
+      expect(yield* collected).toEqual({ ...nothing, entries: 2, tombstones: 1 })
+      // The ids of ops: the young ones stay.
+      yield* TestClock.adjust(days(29))
+      yield* report(4)
+      expect(yield* collected).toEqual(nothing)
+      yield* TestClock.adjust(days(2))
+      expect(yield* collected).toEqual({ ...nothing, opIds: 3 })
+      // A cursor.
+      yield* report(4, 'another')
+      yield* TestClock.adjust(days(29))
+      yield* report(4)
+      expect(yield* collected).toEqual(nothing)
+      yield* TestClock.adjust(days(2))
+      expect(yield* collected).toEqual({ ...nothing, cursors: 1 })
+      expect(yield* collected).toEqual(nothing)
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.scoped(
+    'finds a tombstone where the log is young, and compares with versions as they are after a leap',
+    () =>
+      Effect.gen(function* () {
+        const { direct } = yield* Database
+        const inFile = (sql: string) => direct('test', (connection) => connection.run(sql))
+        yield* yield* history('w1')
+        yield* TestClock.adjust(days(1))
+        yield* inFile('UPDATE tombstones SET deleted_at = -3000000')
+        expect(yield* collected).toEqual({ ...nothing, tombstones: 1 })
+        yield* inFile('UPDATE server_version_counter SET version_offset = 4294967296')
+        yield* TestClock.adjust(days(31))
+        // The cursor is from before the leap, and heard of too long ago.
+        expect(yield* collected).toEqual({ ...nothing, cursors: 1 })
+        yield* report(4_294_967_296 + 1)
+        expect(yield* collected).toEqual(nothing)
+        yield* report(4_294_967_296 + 3)
+        expect(yield* collected).toEqual({ ...nothing, entries: 2 })
+      }).pipe(Effect.provide(services())),
+  )
+
   it.scoped('lets others go between workspaces, also where there is nothing to remove', () =>
     Effect.gen(function* () {
       const gateway = yield* SyncGateway
-      for (let index = 0; index < 200; index++) {
+      for (let index = 0; index < 1_000; index++) {
         yield* gateway.push({ ...scope(`w${index}`), ops: [put()] })
       }
       const upkeep = yield* Upkeep
@@ -199,7 +260,7 @@ describe('upkeep', () => {
       }
       yield* letOthersGo
       setImmediate(count)
-      expect(yield* upkeep.collect({ retention: Duration.days(30) })).toMatchObject({ workspaces: 200 })
+      expect(yield* upkeep.collect({ retention: Duration.days(30) })).toMatchObject({ workspaces: 1_000 })
       ended = true
       expect(turns).toBeGreaterThanOrEqual(10)
     }).pipe(Effect.provide(services())),
