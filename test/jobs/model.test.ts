@@ -346,7 +346,7 @@ it(
       fc.asyncProperty(commands, async (given) => {
         for (const what of await runOn('memory', given)) seen.set(what, (seen.get(what) ?? 0) + 1)
       }),
-      cases(100),
+      cases(200),
     )
     for (const reached of [
       ...['create 0', 'append undefined', 'append 409', 'documents 409', 'complete undefined'],

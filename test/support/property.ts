@@ -21,9 +21,9 @@ export const cases = (usual: number): fc.Parameters<unknown> => ({
   ...(seed === undefined ? {} : { seed }),
 })
 
-/** The same on a layer: a quarter of them where each takes many times as long as elsewhere, half where another layer runs the same. */
+/** The same on a layer; a quarter of them where each takes many times as long as elsewhere. */
 export const casesOn = (name: string, usual: number): fc.Parameters<unknown> =>
-  cases(Math.ceil(usual / (isFar(name) ? 4 : name === 'adapters' ? 2 : 1)))
+  cases(isFar(name) ? Math.ceil(usual / 4) : usual)
 
 /** A test's time limit in milliseconds, by the same measure. */
 export const patience = (usual: number): number => (deep ? usual * 100 : usual)

@@ -378,7 +378,7 @@ describe.each(layers)('webhooks on %s', (name) => {
           fc.array(fc.tuple(step, jump), { minLength: 15, maxLength: 40, size: 'max' }),
           (steps) => run(name, steps, seen),
         ),
-        casesOn(name, 30),
+        casesOn(name, 40),
       )
       // The generator reaches what matters; else this test would prove little. Few cases may not.
       if (isFar(name)) return
