@@ -1,7 +1,6 @@
 /**
  * How tests run: all of them from one command, with the host's aliases in place and one folder for what is made once.
  */
-import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
@@ -22,8 +21,8 @@ export default defineConfig({
     silent: 'passed-only',
     // Effect and the package are loaded once for a core, not for each of 150 files; `everyFile.ts` leaves nothing behind.
     poolOptions: { forks: { isolate: false } },
-    // Much of a run is waiting for processes, so more workers than cores, where Vitest leaves one core free.
-    maxWorkers: Math.ceil(availableParallelism() * 1.5),
+    // Much of a run is waiting for processes, so all cores, where Vitest leaves one free.
+    maxWorkers: '100%',
     minWorkers: 1,
     testTimeout: 60_000,
     hookTimeout: 900_000,
