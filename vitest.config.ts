@@ -23,7 +23,8 @@ export default defineConfig({
     poolOptions: { forks: { isolate: false } },
     // Much of a run is waiting for processes, so all cores, where Vitest leaves one free.
     maxWorkers: '100%',
-    minWorkers: 1,
+    // As many: the pool ends the whole run when it takes a third idle worker away before the end.
+    minWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 900_000,
   },
