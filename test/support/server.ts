@@ -3,6 +3,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { builtHost, type Generation } from './builtHost.js'
 import { freePort } from './freePort.js'
 import { cleanEnv, type Env, faultsIn } from './run.js'
@@ -57,6 +58,8 @@ export const hostProgram = () => program
 /** Has all hosts of this test file run by another program than Node. */
 export const runHostsBy = (other: string) => {
   program = other
+  // The next file of this worker has the same module.
+  afterAll(() => void (program = 'node'))
 }
 
 const startHost = async (env: Env, generation: Generation) => {
