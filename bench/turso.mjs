@@ -10,9 +10,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { createClient } from '@libsql/client'
-import { buildSync } from 'esbuild'
+import { supported } from './supported.mjs'
 import { openProvider } from '../dist/src/nuxt/adapters.js'
 import { batch } from './workloads.mjs'
 
@@ -22,21 +21,6 @@ const jsonFile = process.argv.includes('--json')
   ? process.argv[process.argv.indexOf('--json') + 1]
   : undefined
 const print = (line) => process.stdout.write(`${line}\n`)
-
-/** The tests' server as JavaScript; within the tree, so that it finds what it imports. */
-const loadServer = async () => {
-  const outfile = fileURLToPath(new URL('../node_modules/.cache/or3-bench/tursoServer.mjs', import.meta.url))
-  const entry = fileURLToPath(new URL('../test/support/tursoServer.ts', import.meta.url))
-  buildSync({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-  })
-  return import(pathToFileURL(outfile).href)
-}
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
 
@@ -162,7 +146,7 @@ const record = (results, { name, allowed }, { near, far }) => {
 const versionOf = (name) =>
   JSON.parse(readFileSync(new URL(`../node_modules/${name}/package.json`, import.meta.url), 'utf8')).version
 
-const { startTurso } = await loadServer()
+const { startTurso } = await supported('tursoServer')
 const turso = await startTurso()
 const provider = openProvider({ env: { OR3_SQLITE_DRIVER: 'turso', OR3_SQLITE_TURSO_URL: turso.url } })
 try {

@@ -2,7 +2,6 @@
  * The subjects that go through the promises which the host calls, in a database file of their own: in this process, and in one of
  * Bun. What hosts are not given goes by a second connection, from here.
  */
-import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { Effect, Layer, Logger, ManagedRuntime } from 'effect'
@@ -207,19 +206,4 @@ export const throughAdapters = () =>
     return provider
   })
 
-const made = temporaryFolder()
-let migrated: Promise<string> | undefined
-
-process.once('exit', made.remove)
-
-/** On a copy of a database that Bun has migrated once, which takes half of the time. */
-export const throughBun = () =>
-  through('bun', async (env) => {
-    migrated ??= (async () => {
-      const file = join(made.folder, 'migrated.db')
-      await (await openInBun({ ...env, OR3_SQLITE_DB_PATH: file })).close()
-      return file
-    })()
-    copyFileSync(await migrated, env.OR3_SQLITE_DB_PATH!)
-    return openInBun(env)
-  })
+export const throughBun = () => through('bun', openInBun)

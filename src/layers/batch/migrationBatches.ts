@@ -7,12 +7,11 @@
 import * as Reactivity from '@effect/experimental/Reactivity'
 import * as Migrator from '@effect/sql/Migrator'
 import * as SqlClient from '@effect/sql/SqlClient'
-import type { Connection } from '@effect/sql/SqlConnection'
-import { makeCompilerSqlite } from '@effect/sql/Statement'
-import { Effect, Stream } from 'effect'
+import { Effect } from 'effect'
 import { migrations } from '../../../migrations/index.js'
 import type { SchemaVersion } from '../../services/SchemaMigrator.js'
 import type { Param, Statement } from '../sql/batch.js'
+import { migrationClient } from '../sql/migrationClient.js'
 import { migrationsTable } from '../sql/schemaVersion.js'
 
 /** Tables without a rowid only save space, and not every engine has them. */
@@ -24,8 +23,8 @@ const isRead = /^\s*(?:SELECT|PRAGMA)\b/i
 const isBoundary = /^(?:BEGIN|COMMIT)$/
 
 /** Answers as a database that has these migrations and nothing else, and takes down what it was told to change. */
-const recorder = (applied: SchemaVersion, statements: Array<Statement>): Connection => {
-  const run = (sql: string, params: ReadonlyArray<unknown>) =>
+const recorder =
+  (applied: SchemaVersion, statements: Array<Statement>) => (sql: string, params: ReadonlyArray<unknown>) =>
     Effect.sync((): ReadonlyArray<unknown> => {
       if (isBoundary.test(sql)) return []
       if (!isRead.test(sql)) {
@@ -41,23 +40,12 @@ const recorder = (applied: SchemaVersion, statements: Array<Statement>): Connect
         throw new Error(`a migration after ${applied.name} reads what is stored, which a batch cannot`)
       return []
     })
-  return {
-    execute: run,
-    executeRaw: run,
-    executeUnprepared: run,
-    executeValues: () => Effect.dieMessage('migrations do not ask for rows without names'),
-    executeStream: () => Stream.dieMessage('migrations do not stream'),
-  }
-}
 
 /** What brings a database with these migrations to the newest schema, and its ledger with it. */
 export const migrationStatements = (applied: SchemaVersion): Effect.Effect<ReadonlyArray<Statement>> =>
   Effect.gen(function* () {
     const statements: Array<Statement> = []
-    const client = yield* SqlClient.make({
-      acquirer: Effect.succeed(recorder(applied, statements)),
-      compiler: makeCompilerSqlite(),
-      spanAttributes: [],
+    const client = yield* migrationClient(recorder(applied, statements), {
       beginTransaction: 'BEGIN',
       commit: 'COMMIT',
     })

@@ -104,10 +104,14 @@ const make = Effect.gen(function* () {
         const at = yield* now
         const note = (patch: CheckedDeliveryPatch) =>
           write('update delivery', batches.updateDelivery(patch, at))
-        const isTooLarge = (error: { readonly _tag: string; readonly reason?: string }) =>
-          error._tag === 'StorageError' && error.reason === 'tooLarge' && !!patch.outcomes.responseJson
-        // What is not noted is sent again.
-        yield* Effect.catchIf(note(patch), isTooLarge, () => note(withoutResponse(patch)))
+        yield* note(patch).pipe(
+          Effect.catchTag('StorageError', (error) =>
+            // What is not noted is sent again.
+            error.reason === 'tooLarge' && typeof patch.outcomes.responseJson === 'string'
+              ? note(withoutResponse(patch))
+              : Effect.fail(error),
+          ),
+        )
       }),
 
     listDeliveries: (request) =>

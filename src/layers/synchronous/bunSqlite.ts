@@ -4,12 +4,11 @@
  * It is asked for at run time, since neither Node nor a bundler knows a module of its name.
  */
 import { createRequire } from 'node:module'
-import * as SqlClient from '@effect/sql/SqlClient'
-import type { Connection } from '@effect/sql/SqlConnection'
 import { SqlError } from '@effect/sql/SqlError'
-import { makeCompilerSqlite } from '@effect/sql/Statement'
-import { Effect, Stream } from 'effect'
+import { Effect } from 'effect'
+import { migrationClient } from '../sql/migrationClient.js'
 import type { Statement } from './connection.js'
+import { lockPatienceMillis } from './Database.js'
 import type { NativeSqlite, OpenOptions, Sqlite } from './sqlite.js'
 
 /** As much of Bun's module as is used here: its types would bring all of Bun's. */
@@ -127,23 +126,6 @@ const open = (
   return databaseOn(database)
 }
 
-const lockPatienceMillis = 5_000
-
-const migrationConnection = (database: Sqlite): Connection => {
-  const run = (sql: string, params: ReadonlyArray<unknown>) =>
-    Effect.try({
-      try: () => database.prepare(sql).all(...params),
-      catch: (cause) => new SqlError({ cause, message: 'Failed to execute statement' }),
-    })
-  return {
-    execute: run,
-    executeRaw: run,
-    executeUnprepared: run,
-    executeValues: () => Effect.dieMessage('migrations do not ask for rows without names'),
-    executeStream: () => Stream.dieMessage('migrations do not stream'),
-  }
-}
-
 export const bunSqlite: NativeSqlite = {
   open,
   migrationClient: (path) =>
@@ -152,11 +134,12 @@ export const bunSqlite: NativeSqlite = {
         Effect.sync(() => open(path, { timeout: lockPatienceMillis })),
         (database) => Effect.sync(() => database.close()),
       )
-      const client = yield* SqlClient.make({
-        acquirer: Effect.succeed(migrationConnection(database)),
-        compiler: makeCompilerSqlite(),
-        spanAttributes: [],
-      })
+      const client = yield* migrationClient((sql, params) =>
+        Effect.try({
+          try: () => database.prepare(sql).all(...params),
+          catch: (cause) => new SqlError({ cause, message: 'Failed to execute statement' }),
+        }),
+      )
       const image = Effect.try({
         try: () => database.serialize(),
         catch: (cause) => new SqlError({ cause, message: 'Failed to export database' }),
