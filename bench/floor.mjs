@@ -216,7 +216,7 @@ export const openFloor = (file) => {
        last_seen_version = max(last_seen_version, excluded.last_seen_version), updated_at = excluded.updated_at`,
   )
   const account = prepare(
-    `SELECT users.id FROM auth_accounts JOIN users ON users.id = auth_accounts.user_id
+    `SELECT users.id, users.email, users.display_name FROM auth_accounts JOIN users ON users.id = auth_accounts.user_id
      WHERE auth_accounts.provider = ? AND auth_accounts.provider_user_id = ?`,
   )
   const active = prepare(
@@ -244,7 +244,12 @@ export const openFloor = (file) => {
     snapshot: (workspaceId, pageSize, token) => snapshot(workspaceId, pageSize, token),
     updateCursor: (workspaceId, deviceId, version) =>
       reportCursor.run(workspaceId, deviceId, version, Math.floor(Date.now() / 1_000)),
-    user: (provider, id) => ({ userId: account.get(provider, id).id }),
+    /** Of a user whose profile is still what the host says. */
+    user: ({ provider, providerUserId, email, displayName }) => {
+      const row = account.get(provider, providerUserId)
+      if (row.email !== email || row.display_name !== displayName) throw new Error('the profile has changed')
+      return { userId: row.id }
+    },
     defaultWorkspace: (userId) => active.get(userId),
     role: (userId, workspaceId) => role.get(workspaceId, userId)?.role ?? null,
     list: (userId) => list.all(userId),

@@ -47,7 +47,12 @@ const openBoth = async (folder) => {
   const floorFile = join(folder, 'floor.db')
   const provider = openProvider({ env: { OR3_SQLITE_DB_PATH: file } })
   const other = openProvider({ env: { OR3_SQLITE_DB_PATH: floorFile } })
-  const identity = { provider: 'bench', providerUserId: 'user-1' }
+  const identity = {
+    provider: 'bench',
+    providerUserId: 'user-1',
+    email: 'user-1@bench.invalid',
+    displayName: 'User 1',
+  }
   const signIn = async ({ workspaceStore }) => {
     const { userId } = await workspaceStore.getOrCreateUser(identity)
     return { userId, ...(await workspaceStore.getOrCreateDefaultWorkspace(userId)) }
@@ -58,6 +63,7 @@ const openBoth = async (folder) => {
   const { syncGateway, workspaceStore } = provider
   const scope = (workspaceId) => ({ scope: { workspaceId } })
   return {
+    identity,
     user,
     file,
     floorFile,

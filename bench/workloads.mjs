@@ -178,7 +178,7 @@ export const workloads = [
   session(
     'session: identity',
     (both) => both.ours.identity(),
-    (both) => both.floor.user('bench', 'user-1'),
+    (both) => both.floor.user(both.identity),
   ),
   session(
     'session: list of workspaces',

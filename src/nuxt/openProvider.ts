@@ -1,7 +1,16 @@
 /**
  * The services as the host's promise-based adapters, on engines that are given.
  */
-import { ConfigProvider, Context, Effect, Exit, Layer, ManagedRuntime, Runtime } from 'effect'
+import {
+  ConfigProvider,
+  Context,
+  DefaultServices,
+  Effect,
+  Exit,
+  Layer,
+  ManagedRuntime,
+  Runtime,
+} from 'effect'
 import { bindingIn, D1, type D1Binding } from '../layers/batch/d1.js'
 import type { Engine } from '../layers/engine.js'
 import * as Logger from '../layers/logger.js'
@@ -72,7 +81,11 @@ export const openerOn = (engines: Engines) => {
   }: ProviderOptions = {}): Provider => {
     const base = ManagedRuntime.make(
       Config.layer.pipe(
-        Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(textsOf(env, d1 !== undefined)))),
+        // Only here: whatever stays in the runtime, each call copies.
+        Layer.locallyWith(
+          DefaultServices.currentServices,
+          Context.add(ConfigProvider.ConfigProvider, ConfigProvider.fromMap(textsOf(env, d1 !== undefined))),
+        ),
         Layer.provideMerge(Layer.provideMerge(observability, Logger.layer)),
         (settings) =>
           Layer.provideMerge(

@@ -42,9 +42,8 @@ interface Telling<Request, A> {
 
 const nobodysTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
-const isWatched = (fiber: RuntimeFiber<unknown, unknown>) =>
-  Context.get(fiber.getFiberRef(DefaultServices.currentServices), Tracer.Tracer) !== nobodysTracer ||
-  Option.isSome(Context.getOption(fiber.getFiberRef(FiberRef.currentContext), Tracer.ParentSpan))
+const isWatched = ({ currentTracer, currentSpan }: RuntimeFiber<unknown, unknown>) =>
+  currentTracer !== nobodysTracer || currentSpan !== undefined
 
 const failureOf = (cause: Cause.Cause<{ readonly _tag: string }>): string =>
   Option.match(Cause.failureOption(cause), { onNone: () => 'defect', onSome: ({ _tag }) => _tag })
@@ -68,9 +67,9 @@ const observe = <Request, A, E extends { readonly _tag: string }>(
   return (request: Request): Effect.Effect<A, E> =>
     Effect.withFiberRuntime<A, E>((fiber) => {
       const labels = fiber.getFiberRef(FiberRef.currentMetricLabels)
-      const clock = Context.get(fiber.getFiberRef(DefaultServices.currentServices), Clock.Clock)
       const watched = isWatched(fiber)
-      const start = clock.unsafeCurrentTimeNanos()
+      const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+      const start = count === undefined ? 0n : clock.unsafeCurrentTimeNanos()
       const call = Effect.matchCauseEffect(method(request), {
         onFailure: (cause) => {
           const outcome = failureOf(cause)

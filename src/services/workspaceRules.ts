@@ -48,13 +48,22 @@ const checkText = (field: string, limit: number, value: unknown): Checked<string
   return Either.right(value === '' ? null : value)
 }
 
+/** Asked for by every request of a session, hence without the comforts of `Either.all`, as is a membership below. */
 export const checkIdentity = (identity: unknown) => {
   const { provider, providerUserId, email, displayName } = fields(identity)
-  return Either.all({
-    provider: checkId('provider', provider),
-    providerUserId: checkId('provider user id', providerUserId),
-    email: checkText('email', workspaceLimits.profile, email),
-    displayName: checkText('display name', workspaceLimits.profile, displayName),
+  const issuer = checkId('provider', provider)
+  if (Either.isLeft(issuer)) return Either.left(issuer.left)
+  const subject = checkId('provider user id', providerUserId)
+  if (Either.isLeft(subject)) return Either.left(subject.left)
+  const address = checkText('email', workspaceLimits.profile, email)
+  if (Either.isLeft(address)) return Either.left(address.left)
+  const name = checkText('display name', workspaceLimits.profile, displayName)
+  if (Either.isLeft(name)) return Either.left(name.left)
+  return Either.right({
+    provider: issuer.right,
+    providerUserId: subject.right,
+    email: address.right,
+    displayName: name.right,
   })
 }
 

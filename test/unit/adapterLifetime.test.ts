@@ -4,9 +4,21 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { Context, DefaultServices, Effect, Layer, Tracer } from 'effect'
-import { describe, expect, it } from 'vitest'
+import {
+  Context,
+  DefaultServices,
+  Effect,
+  FiberRef,
+  Layer,
+  Logger,
+  Metric,
+  MetricLabel,
+  Scheduler,
+  Tracer,
+} from 'effect'
+import { describe, expect, it, vi } from 'vitest'
 import { openProvider } from '../../src/nuxt/adapters.js'
+import { ProviderMetrics } from '../../src/services/index.js'
 import { everywhere, makeAdapters, statusOf } from '../support/adapterCalls.js'
 import { opId, put, scope } from '../support/ops.js'
 
@@ -97,6 +109,28 @@ describe('what the services run under', () => {
     expect(seen).toEqual(expect.arrayContaining(['SyncGateway.push', 'WorkspaceStore.getOrCreateUser']))
     await observed.close()
     expect(seen.at(-1)).toBe('end')
+  })
+
+  it('gives them its own scheduler, loggers and labels', async () => {
+    const scheduler = new Scheduler.MixedScheduler(2_048)
+    const asked = vi.spyOn(scheduler, 'shouldYield')
+    const lines: Array<unknown> = []
+    const labels = [MetricLabel.make('server', 'labelled')]
+    const observability = Layer.mergeAll(
+      Layer.setScheduler(scheduler),
+      Logger.add(Logger.make(({ message }) => lines.push(message))),
+      Layer.scopedDiscard(Effect.locallyScoped(FiberRef.currentMetricLabels, labels)),
+    )
+    const observed = openProvider({ env: env(), observability })
+    await observed.syncGateway.push({}, { ...scope(), ops: [put()] })
+    asked.mockClear()
+    await observed.syncGateway.pull({}, { ...scope(), cursor: 2 })
+    expect(asked).toHaveBeenCalled()
+    expect(lines.flat().at(-1)).toContain('a device is ahead of workspace')
+    const pulled = ProviderMetrics.calls({ method: 'SyncGateway.pull', outcome: 'ok' })
+    const { count } = await Effect.runPromise(Metric.value(Metric.taggedWithLabels(pulled, labels)))
+    expect(count).toBe(1)
+    await observed.close()
   })
 
   it('ends as well when the start fails for another reason', () => {

@@ -15,6 +15,7 @@ import {
   checkWorkspace,
 } from '../../services/workspaceRules.js'
 import { observeStore } from '../../services/telemetry.js'
+import { afterCheck } from '../afterCheck.js'
 import { epochSeconds } from '../time.js'
 import { Batches } from './Batches.js'
 import * as workspaces from './workspaceBatches.js'
@@ -23,36 +24,44 @@ const make = Effect.gen(function* () {
   const { read, write } = yield* Batches
   const ids = yield* IdGenerator
   const fresh = Effect.all({ now: epochSeconds, freshId: ids.next })
+  /** What is found, else made. Every request asks for it, and a generator would cost it 2 us. */
+  const foundOr = <A, E, F>(
+    found: Effect.Effect<A | null, E>,
+    make: (fresh: workspaces.Fresh) => Effect.Effect<A, F>,
+  ): Effect.Effect<A, E | F> =>
+    Effect.flatMap(found, (known): Effect.Effect<A, F> =>
+      known === null ? Effect.flatMap(fresh, make) : Effect.succeed(known),
+    )
 
   return observeStore({
     getOrCreateUser: (identity) =>
-      Effect.gen(function* () {
-        const { provider, providerUserId, ...profile } = yield* checkIdentity(identity)
+      afterCheck(checkIdentity(identity), ({ provider, providerUserId, email, displayName }) => {
         const key = { provider, providerUserId }
-        const known = yield* read('find user', workspaces.findCurrentUser(key, profile))
-        return known ?? (yield* write('save user', workspaces.saveUser(key, profile, yield* fresh)))
+        const profile = { email, displayName }
+        return foundOr(read('find user', workspaces.findCurrentUser(key, profile)), (made) =>
+          write('save user', workspaces.saveUser(key, profile, made)),
+        )
       }),
 
     getUser: (identity) =>
-      Effect.flatMap(checkIdentityKey(identity), (key) => read('find user', workspaces.findUser(key))),
+      afterCheck(checkIdentityKey(identity), (key) => read('find user', workspaces.findUser(key))),
 
     getOrCreateDefaultWorkspace: (id) =>
-      Effect.gen(function* () {
-        const userId = yield* checkId('user id', id)
-        const known = yield* read('find default workspace', workspaces.findDefault(userId))
-        if (known !== null) return known
-        return yield* write('choose default workspace', workspaces.chooseDefault(userId, yield* fresh))
-      }),
+      afterCheck(checkId('user id', id), (userId) =>
+        foundOr(read('find default workspace', workspaces.findDefault(userId)), (made) =>
+          write('choose default workspace', workspaces.chooseDefault(userId, made)),
+        ),
+      ),
 
     getWorkspaceRole: (request) =>
-      Effect.flatMap(checkMembership(request), (membership) =>
+      afterCheck(checkMembership(request), (membership) =>
         read('find role', workspaces.findRole(membership)),
       ),
 
     listWorkspaceIds: read('list workspaces', workspaces.listIds),
 
     listUserWorkspaces: (id) =>
-      Effect.flatMap(checkId('user id', id), (userId) => read('list workspaces', workspaces.listOf(userId))),
+      afterCheck(checkId('user id', id), (userId) => read('list workspaces', workspaces.listOf(userId))),
 
     createWorkspace: (request) =>
       Effect.gen(function* () {
@@ -74,7 +83,7 @@ const make = Effect.gen(function* () {
       }),
 
     setActiveWorkspace: (request) =>
-      Effect.flatMap(checkMembership(request), (membership) =>
+      afterCheck(checkMembership(request), (membership) =>
         write('set active workspace', workspaces.setActive(membership)),
       ),
   })

@@ -17,6 +17,7 @@ import type {
   RetentionRequest,
   TombstoneReport,
 } from '../../services/SyncGateway.js'
+import { afterCheck } from '../afterCheck.js'
 import { epochSeconds, letOthersWrite } from '../time.js'
 import { type Batch, type Results, type Row, type Statement, statement } from './batch.js'
 import type { Batches } from './Batches.js'
@@ -121,15 +122,16 @@ export const retentionSql = {
 export const updateCursor =
   ({ write }: Batches['Type']) =>
   (request: CursorRequest): Effect.Effect<void, DeviceForbidden | GatewayError> =>
-    Effect.gen(function* () {
-      const { userId, ...cursor } = yield* checkCursor(request)
-      const now = yield* epochSeconds
-      const batch: Batch<void, DeviceForbidden> = {
-        statements: [retentionSql.reportCursor({ ...cursor, userId: userId ?? null, now })],
-        read: ([reported]) => (reported!.length > 0 ? Either.void : Either.left(new DeviceForbidden({}))),
-      }
-      yield* write('update cursor', batch)
-    })
+    afterCheck(checkCursor(request), ({ workspaceId, userId = null, deviceId, version }) =>
+      Effect.flatMap(epochSeconds, (now) =>
+        write('update cursor', report({ workspaceId, userId, deviceId, version, now })),
+      ),
+    )
+
+const report = (cursor: Parameters<typeof retentionSql.reportCursor>[0]): Batch<void, DeviceForbidden> => ({
+  statements: [retentionSql.reportCursor(cursor)],
+  read: ([reported]) => (reported!.length > 0 ? Either.void : Either.left(new DeviceForbidden({}))),
+})
 
 /** A collection of one workspace. Times in epoch seconds. */
 type Collection = Readonly<{
@@ -200,7 +202,7 @@ export const trimChangeLog = (
 export const gcChangeLog =
   (batches: Batches['Type']) =>
   (request: RetentionRequest): Effect.Effect<ChangeLogReport, GatewayError> =>
-    Effect.flatMap(checkRetention(request), ({ workspaceId, retentionSeconds }) =>
+    afterCheck(checkRetention(request), ({ workspaceId, retentionSeconds }) =>
       trimChangeLog(batches, workspaceId, retentionSeconds),
     )
 
@@ -245,6 +247,6 @@ export const collectTombstones = (
 export const gcTombstones =
   (batches: Batches['Type']) =>
   (request: RetentionRequest): Effect.Effect<TombstoneReport, GatewayError> =>
-    Effect.flatMap(checkRetention(request), ({ workspaceId, retentionSeconds }) =>
+    afterCheck(checkRetention(request), ({ workspaceId, retentionSeconds }) =>
       collectTombstones(batches, workspaceId, retentionSeconds),
     )

@@ -56,16 +56,15 @@ const attempt = <A, E>(
   connection: Connection,
   operation: string,
   body: (connection: Connection) => Either.Either<A, E>,
-) =>
-  Effect.suspend((): Either.Either<A, E | StorageError> => {
-    try {
-      return body(connection)
-    } catch (error) {
-      if (error instanceof DamagedPayload) return Either.left(damage(operation)(error))
-      if (isDriverError(error)) return Either.left(toStorageError(operation)(error))
-      throw error
-    }
-  })
+): Either.Either<A, E | StorageError> => {
+  try {
+    return body(connection)
+  } catch (error) {
+    if (error instanceof DamagedPayload) return Either.left(damage(operation)(error))
+    if (isDriverError(error)) return Either.left(toStorageError(operation)(error))
+    throw error
+  }
+}
 
 /**
  * Calls that met a lock wait in line, and only the first asks again: a hundred that ask would leave the event loop no time
@@ -107,9 +106,12 @@ export const databaseOn = (connection: Connection): Database['Type'] => {
       )
     })
   const run = <A, E>(operation: string, body: (connection: Connection) => Either.Either<A, E>) => {
-    const once = attempt(connection, operation, body)
-    // Most calls succeed at once and should not pay for a schedule.
-    return Effect.catchAll(once, (error) => (isBusy(error) ? patiently(once) : Effect.fail(error)))
+    const once = () => attempt(connection, operation, body)
+    // Most calls end at once, and pay for no more than this one effect.
+    return Effect.suspend((): Effect.Effect<A, E | StorageError> => {
+      const result = once()
+      return Either.isLeft(result) && isBusy(result.left) ? patiently(Effect.suspend(once)) : result
+    })
   }
   return {
     direct: (operation, body) => run(operation, (connection) => Either.right(body(connection))),

@@ -9,12 +9,14 @@ import { isFromBeforeRestore, shownClock } from '../../services/epochs.js'
 import { checkPull, fitsPage } from '../../services/requests.js'
 import type { SyncChange } from '../../services/SyncDomain.js'
 import type { GatewayError, PullPage, PullRequest } from '../../services/SyncGateway.js'
+import type { StorageError } from '../../services/StorageError.js'
 import type { Connection } from './connection.js'
 import type { Database } from './Database.js'
 import { leap } from './leap.js'
 import { pullSql } from '../sql/pullSql.js'
 import type { LogEntryTuple } from '../sql/logEntry.js'
 import { parsePayload } from '../sql/payload.js'
+import { afterCheck } from '../afterCheck.js'
 import type { LeapWarning } from '../leapWarning.js'
 import type { News } from '../news.js'
 import { type Position, positionOf } from './position.js'
@@ -62,34 +64,41 @@ const readPage = (checked: CheckedPull, connection: Connection): PullPage => {
  * A device from before a restored backup keeps its cursor, as the protocol says; but the workspace leaps, so that its next
  * pull brings everything that it and the server do not share.
  */
-const leapFor = (database: Database['Type'], news: News, { workspaceId, cursor }: CheckedPull, now: number) =>
-  database.write(
-    'pull',
-    (connection) => {
-      if (isFromBeforeRestore(cursor, positionOf(connection, workspaceId), now))
-        leap(connection, workspaceId, now, cursor)
-      return Either.void
-    },
-    () => news.announce(workspaceId),
-  )
+const leapFor = (
+  database: Database['Type'],
+  news: News,
+  warn: LeapWarning,
+  { workspaceId, cursor }: CheckedPull,
+  seen: Position,
+) =>
+  Effect.flatMap(epochSeconds, (now) => {
+    if (!isFromBeforeRestore(cursor, seen, now)) return Effect.void
+    const leapt = database.write(
+      'pull',
+      (connection) => {
+        if (isFromBeforeRestore(cursor, positionOf(connection, workspaceId), now))
+          leap(connection, workspaceId, now, cursor)
+        return Either.void
+      },
+      () => news.announce(workspaceId),
+    )
+    return Effect.zipRight(leapt, warn(workspaceId))
+  })
 
 export const pull =
   (database: Database['Type'], news: News, warn: LeapWarning) =>
   (request: PullRequest): Effect.Effect<PullPage, GatewayError> =>
-    Effect.gen(function* () {
-      const checked = yield* checkPull(request)
+    afterCheck(checkPull(request), (checked) => {
       const { workspaceId, cursor, tables } = checked
-      const seen = yield* database.direct('pull', (connection) => positionOf(connection, workspaceId))
-      // The usual poll: nothing new. One statement is a snapshot of its own.
-      if (cursor < seen.version && tables.length > 0) {
-        return yield* database.snapshot('pull', (connection) => Either.right(readPage(checked, connection)))
-      }
-      if (cursor > seen.version) {
-        const now = yield* epochSeconds
-        if (isFromBeforeRestore(cursor, seen, now)) {
-          yield* leapFor(database, news, checked, now)
-          yield* warn(workspaceId)
+      const look = database.direct('pull', (connection) => positionOf(connection, workspaceId))
+      return Effect.flatMap(look, (seen): Effect.Effect<PullPage, StorageError> => {
+        if (cursor < seen.version && tables.length > 0) {
+          return database.snapshot('pull', (connection) => Either.right(readPage(checked, connection)))
         }
-      }
-      return { changes: [], nextCursor: Math.max(cursor, seen.version), hasMore: false }
+        // The usual poll: nothing new. One statement is a snapshot of its own.
+        const nothing = { changes: [], nextCursor: Math.max(cursor, seen.version), hasMore: false }
+        return cursor > seen.version
+          ? Effect.as(leapFor(database, news, warn, checked, seen), nothing)
+          : Effect.succeed(nothing)
+      })
     })

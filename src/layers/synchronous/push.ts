@@ -23,6 +23,7 @@ import { contentHash } from '../sql/contentHash.js'
 import type { Database } from './Database.js'
 import { FileIndex } from './fileIndex.js'
 import { contentOf, type LogEntryRow } from '../sql/logEntry.js'
+import { afterCheck } from '../afterCheck.js'
 import type { News } from '../news.js'
 import { type Position, positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
@@ -32,7 +33,7 @@ import { epochSeconds } from '../time.js'
 export const push =
   (database: Database['Type'], news: News) =>
   (request: PushRequest): Effect.Effect<PushResult, GatewayError> =>
-    Effect.flatMap(checkPush(request), ({ workspaceId, userId, ops }) =>
+    afterCheck(checkPush(request), ({ workspaceId, userId, ops }) =>
       Effect.flatMap(checkOps(workspaceId, userId, ops), (checked) => {
         if (checked.every(isRefused)) {
           return database.direct('push', (connection) => ({
