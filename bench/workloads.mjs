@@ -98,7 +98,7 @@ const pullOf = (name, target, rounds, limit, logLength) => ({
 
 const session = (name, call, floorCall) => ({
   name,
-  target: 5,
+  target: 2.5,
   rounds: 3_000,
   input: () => undefined,
   ours: call,
@@ -111,7 +111,7 @@ let reported = 0
 export const workloads = [
   pushOf('push, fresh, 100 ops', 1.15, 150, () => batch(100)),
   pushOf('push, fresh, 1,000 ops', 1.15, 15, () => batch(1_000)),
-  pushOf('push, fresh, 1 op', 1.8, 2_000, () => batch(1)),
+  pushOf('push, fresh, 1 op', 1.4, 2_000, () => batch(1)),
   pushOf('push, mixed, 100 ops', 1.15, 100, () => mixedBatch(100), prepareKnown),
   pushOf('push, mixed, 1,000 ops', 1.15, 12, () => mixedBatch(1_000), prepareKnown),
   pushOf('push, winning, 100 ops', undefined, 80, () => knownBatch(100, 2_000 + count), prepareKnown),
@@ -137,7 +137,7 @@ export const workloads = [
     },
   ),
   pullOf('pull, limit 1,000', 1.1, 60, 1_000, 20_000),
-  pullOf('pull, limit 100', 1.3, 500, 100, 20_000),
+  pullOf('pull, limit 100', 1.1, 500, 100, 20_000),
   {
     name: 'poll, nothing new',
     target: 4,
@@ -160,6 +160,7 @@ export const workloads = [
   },
   {
     name: 'cursor update',
+    target: 2,
     rounds: 1_500,
     input: () => ++reported,
     ours: (both, version) => both.ours.updateCursor(workspace, version),
