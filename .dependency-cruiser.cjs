@@ -115,7 +115,7 @@ module.exports = {
     {
       name: 'not-resolvable',
       severity: 'error',
-      from: { pathNot: '^src/nuxt/(plugin|workerPlugin|register)\\.ts$' },
+      from: { pathNot: '^src/nuxt/(plugin|workerPlugin|register|health)\\.ts$' },
       to: { couldNotResolve: true, pathNot: '^(or3-provider-sqlite|\\.\\./dist/)' },
     },
   ],

@@ -8,7 +8,7 @@ import { defineNuxtConfig } from 'nuxt/config'
 export default defineNuxtConfig({
   compatibilityDate: '2026-02-01',
   modules: ['or3-provider-sqlite/nuxt'],
-  or3Sqlite: { observability: '~~/server/observability' },
+  or3Sqlite: { observability: '~~/server/observability', health: '/api/health' },
   telemetry: false,
   devtools: { enabled: false },
   css: ['~/assets/base.css'],

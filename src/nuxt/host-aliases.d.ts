@@ -6,6 +6,9 @@ declare module '#imports' {
   export const defineNitroPlugin: (
     plugin: import('nitropack').NitroAppPlugin,
   ) => import('nitropack').NitroAppPlugin
+  export const defineEventHandler: typeof import('h3').defineEventHandler
+  export const setResponseHeader: typeof import('h3').setResponseHeader
+  export const setResponseStatus: typeof import('h3').setResponseStatus
 }
 
 /** Made by our own module from the files of the host, see `registries.ts`. What this host does not have is undefined. */
@@ -33,6 +36,13 @@ declare module '#or3-provider-sqlite/host' {
 declare module '#or3-provider-sqlite/observability' {
   const observability: import('effect').Layer.Layer<never, unknown> | undefined
   export default observability
+}
+
+/** Made by our own module, see `module.ts`. */
+declare module '#or3-provider-sqlite/health' {
+  /** The path of the health answer, if there shall be one. */
+  const path: string | undefined
+  export default path
 }
 
 interface ImportMeta {

@@ -36,12 +36,19 @@ const onceNitroIsThere = (nuxt: object, use: (nitro: Nitro) => void) =>
 export interface ModuleOptions {
   /** A file of the host whose default export is an Effect layer that the services run under: a tracer, exporters, a logger. */
   readonly observability?: string
+  /**
+   * A path such as `/api/health`, which then answers everybody who asks: 200 while the database answers, else 503. There is none by
+   * itself, nor where the host selects nothing of the provider.
+   */
+  readonly health?: string
 }
 
 /** Adds the Nitro plugin that registers the provider, and has Nitro bundle what starts faster bundled. */
 const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
   meta: { name: 'or3-provider-sqlite', configKey: 'or3Sqlite', compatibility: { nuxt: '>=4.0.0' } },
-  async setup({ observability }, nuxt) {
+  async setup({ observability, health }, nuxt) {
+    if (health !== undefined && !health.startsWith('/'))
+      throw new Error(`or3Sqlite.health has to be a path that begins with /, but is ${health}`)
     const { resolve } = createResolver(import.meta.url)
     const plugin = resolve('./plugin')
     addServerPlugin(plugin)
@@ -63,6 +70,7 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
         observability === undefined
           ? 'export default undefined'
           : `export { default } from ${JSON.stringify(await resolvePath(observability))}`,
+      '#or3-provider-sqlite/health': `export default ${JSON.stringify(health)}`,
     }
     if (nuxt.options.dev) return
     nitro.externals = {

@@ -38,6 +38,11 @@ export interface Provider extends Adapters {
    * it from their `scheduled` handler. What goes wrong is logged, but for a database that cannot be opened.
    */
   upkeep(): Promise<void>
+  /**
+   * Resolves when the database answers a read of one row, for a health check; rejects with a `HostError` while it does not,
+   * while it is not open (503), and once it closes (503). Waits no longer than any call.
+   */
+  health(): Promise<void>
   /** Lets running calls end, then closes the database. Later calls are refused with 503. */
   close(): Promise<void>
 }
@@ -155,6 +160,7 @@ export const openerOn = (engines: Engines) => {
                 ),
           { takesLong: true },
         ),
+      health: () => calls.run(({ report }) => report.answers),
       close: () => (closing ??= close()),
     }
   }

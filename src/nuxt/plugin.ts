@@ -8,6 +8,7 @@ import { defineNitroPlugin, useRuntimeConfig } from '#imports'
 import { emitWebhookSystemHook, getJobConfig } from '#or3-provider-sqlite/host'
 import observability from '#or3-provider-sqlite/observability'
 import { openProvider, type Provider, providerId, unopenedProvider } from './adapters.js'
+import { serveHealth } from './health.js'
 import { register } from './register.js'
 import { selectionOf } from './selection.js'
 
@@ -36,6 +37,7 @@ export default defineNitroPlugin((nitroApp) => {
 
   const provider = openOrExit()
   register(provider, selection)
+  serveHealth(nitroApp, provider)
   let closing = false
   // Behind a network it turns out later.
   provider.ready.catch((error: unknown) => closing || exit(error))

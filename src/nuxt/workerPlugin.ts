@@ -6,6 +6,7 @@ import * as worker from 'cloudflare:workers'
 import { defineNitroPlugin, useRuntimeConfig } from '#imports'
 import { emitWebhookSystemHook, getJobConfig } from '#or3-provider-sqlite/host'
 import observability from '#or3-provider-sqlite/observability'
+import { serveHealth } from './health.js'
 import { register } from './register.js'
 import { selectionOf } from './selection.js'
 import { openProvider, providerId } from './workerAdapters.js'
@@ -22,6 +23,7 @@ export default defineNitroPlugin((nitroApp) => {
     waitUntil,
   })
   register(provider, selection)
+  serveHealth(nitroApp, provider)
   // Where the host has a cron trigger. Nitro keeps the Worker alive until it has ended.
   nitroApp.hooks.hook('cloudflare:scheduled', () => provider.upkeep())
 })

@@ -44,5 +44,7 @@ export class DatabaseReport extends Context.Tag('or3-provider-sqlite/DatabaseRep
     readonly known: Pick<DatabaseFacts, 'engine' | 'place' | 'schema'>
     /** How things stand. Counts users and workspaces, so it is not for every request. */
     readonly facts: Effect.Effect<DatabaseFacts, StorageError>
+    /** Succeeds when the database answers a read of one row: cheap enough for every few seconds. Whether it takes a write it does not tell. */
+    readonly answers: Effect.Effect<void, StorageError>
   }
 >() {}

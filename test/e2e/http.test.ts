@@ -36,6 +36,16 @@ describe('the host over HTTP', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
+  it.each(['GET', 'HEAD'])(
+    '%s of the health says how the database is, to everybody and no cache',
+    async (method) => {
+      const response = await fetch(`${server.url}/api/health`, { method })
+      expect(response.status).toBe(200)
+      expect(response.headers.get('cache-control')).toBe('no-store')
+      expect(await response.text()).toBe(method === 'GET' ? '{"status":"ok"}' : '')
+    },
+  )
+
   const status = async (device: Device, method: Method, path: string, body?: unknown) =>
     (await device.call(method, path, body)).status
 

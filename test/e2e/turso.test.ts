@@ -85,8 +85,11 @@ describe('a host whose database does not answer', () => {
       const { cookie } = await signIn()
       return request(`${server.url}/api/auth/session`, 'GET', undefined, cookie)
     }
+    const health = () => request(`${server.url}/api/health`, 'GET')
     expect((await session()).status).toBe(503)
+    expect(await health()).toMatchObject({ status: 503, body: { status: 'unavailable' } })
     await fresh.restart()
+    expect(await health()).toMatchObject({ status: 200, body: { status: 'ok' } })
     expect(await session()).toMatchObject({ status: 200, body: { session: { authenticated: true } } })
     await server.stop()
     await fresh.stop()

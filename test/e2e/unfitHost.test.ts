@@ -1,12 +1,12 @@
 /**
- * Issue 14, point 1: a host whose registry lacks its export fails its build, with one line.
+ * Issue 14, point 1: a host whose registry lacks its export fails its build, with one line; and so does a wrong setting of the module.
  */
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { buildHost, hostSources } from '../support/builtHost.js'
 
-describe('a host that lacks an export', () => {
+describe('a host that does not fit', () => {
   let folder: string
 
   beforeAll(async () => {
@@ -40,5 +40,11 @@ describe('a host that lacks an export', () => {
     expect(said).toEqual([
       `[or3-provider-sqlite] ${file} does not export ${name}: is this a release of OR3 Chat that we know?`,
     ])
+  })
+
+  it('fails its build for a health answer that is at no path', async () => {
+    const config = readFileSync(join(folder, 'nuxt.config.ts'), 'utf8')
+    const said = await failure('nuxt.config.ts', config.replace("'/api/health'", "'api/health'"))
+    expect(said[0]).toContain('or3Sqlite.health has to be a path that begins with /, but is api/health')
   })
 })

@@ -282,5 +282,7 @@ describe('a Worker on D1', () => {
     const { status } = await request(`${url}/api/auth/session`, 'GET', undefined, 'or3_dev_user=ada')
     expect(status).toBe(503)
     expect(said()).toContain('the Worker has no D1 database bound to OTHER')
+    expect((await fetch(`${url}/api/health`)).status).toBe(503)
+    expect((await fetch(`${(await start()).url}/api/health`)).status).toBe(200)
   })
 })

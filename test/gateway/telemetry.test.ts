@@ -204,6 +204,7 @@ const callAll = Effect.gen(function* () {
   yield* limits.check({ key: secret, windowMs: 1_000, maxRequests: 1 })
   yield* limits.stats({ key: secret, windowMs: 1_000, maxRequests: 1 })
   yield* (yield* DatabaseReport).facts
+  yield* (yield* DatabaseReport).answers
   const jobs = yield* BackgroundJobs
   const id = yield* jobs.create({
     ...{ userId, threadId: secret, messageId: secret, model: secret, execution: secret },
@@ -311,7 +312,7 @@ describe.each(layers)('spans on %s', (_name, layer) => {
         FileReferences: ['query'],
         UploadIntents: ['reserve', 'consume', 'cancel'],
         RateLimits: ['check', 'stats'],
-        DatabaseReport: ['facts'],
+        DatabaseReport: ['facts', 'answers'],
         Maintenance: ['state', 'begin', 'complete', 'fail'],
         BackgroundJobs: [
           ...['create', 'get', 'update', 'complete', 'fail', 'abort', 'isAborted', 'claim', 'claimNext'],

@@ -49,5 +49,9 @@ export const registerProviderAdminAdapter = (adapter: ProviderAdminAdapter) =>
 export const useRuntimeConfig = () => host.config
 export const defineNitroPlugin = <A>(plugin: A): A => plugin
 
-/** `#or3-provider-sqlite/observability`, where the host names none. */
+export const defineEventHandler = <A>(handler: A): A => handler
+export const setResponseHeader = () => {}
+export const setResponseStatus = () => {}
+
+/** `#or3-provider-sqlite/observability` and `/health`, where the host names none. */
 export default undefined

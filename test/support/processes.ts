@@ -32,9 +32,17 @@ const standIn = `
   export const registerProviderAdminAdapter = undefined
   export const useRuntimeConfig = () => host.config
   export const defineNitroPlugin = (plugin) => plugin
+  export const defineEventHandler = (handler) => handler
+  export const setResponseHeader = undefined
+  export const setResponseStatus = undefined
   export default undefined`
 
-const hostModules = ['#imports', '#or3-provider-sqlite/host', '#or3-provider-sqlite/observability']
+const hostModules = [
+  '#imports',
+  '#or3-provider-sqlite/host',
+  '#or3-provider-sqlite/observability',
+  '#or3-provider-sqlite/health',
+]
 
 export interface Outcome {
   readonly code: number | null

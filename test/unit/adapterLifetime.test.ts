@@ -47,6 +47,29 @@ describe('close', () => {
     )
     expect(methods.length).toBeGreaterThan(80)
     for (const [name, call] of methods) expect(await statusOf(() => call({}, {}, {}, {})), name).toBe(503)
+    expect(await statusOf(() => provider().health())).toBe(503)
+  })
+
+  it('is no longer well while calls end', async () => {
+    expect(await statusOf(() => provider().health())).toBe(200)
+    const other = new Sqlite(file())
+    other.exec('BEGIN IMMEDIATE')
+    const late = provider().syncGateway.push({}, { ...scope(), ops: [put({ id: 'late' })] })
+    // Who writes waits; who asks how it is does not.
+    expect(await statusOf(() => provider().health())).toBe(200)
+    const closing = provider().close()
+    expect(await statusOf(() => provider().health())).toBe(503)
+    other.exec('ROLLBACK')
+    other.close()
+    await Promise.all([late, closing])
+  })
+
+  it('is not well on a file that is no database any more', async () => {
+    const other = new Sqlite(file())
+    other.pragma('foreign_keys = OFF')
+    other.exec('DROP TABLE effect_sql_migrations')
+    other.close()
+    expect(await statusOf(() => provider().health())).toBe(500)
   })
 
   it('refuses calls from the moment it is called', async () => {

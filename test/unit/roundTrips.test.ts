@@ -477,6 +477,7 @@ const reads: ReadonlyArray<Case> = [
   ['a window of a rate limit', 1, checked, () => limits((limits) => limits.stats(limit))],
   ['the next checks of a rate limit', 0, checked, () => Effect.repeatN(checked, 5)],
   ['a report', 1, nothing, () => Effect.flatMap(DatabaseReport, ({ facts }) => facts)],
+  ['a health check', 1, nothing, () => Effect.flatMap(DatabaseReport, ({ answers }) => answers)],
   ['all workspaces', 1, member, () => store((store) => store.listWorkspaceIds)],
   ['the members', 1, member, ({ workspaceId }) => memberships((members) => members.listMembers(workspaceId))],
   ['the invites', 1, invited, ({ workspaceId }) => invites((invites) => invites.list({ workspaceId }))],

@@ -103,6 +103,7 @@ describe.each([
         const limit = { key: 'k', windowMs: 1_000, maxRequests: 1 }
         expect(yield* (yield* RateLimits).check(limit)).toEqual({ allowed: true, remaining: 0 })
         expect(yield* (yield* DatabaseReport).facts).toMatchObject({ users: 1, workspaces: 1 })
+        yield* (yield* DatabaseReport).answers
         expect(yield* (yield* Webhooks).listAdminWebhooks).toEqual([])
         expect(yield* (yield* Maintenance).state).toMatchObject({ enabled: false, state: 'idle' })
       }),

@@ -19,6 +19,7 @@ export const layer: Layer.Layer<DatabaseReport, never, StoreState> = Layer.effec
         workspaces: [...workspaces.values()].filter(({ removedAt }) => removedAt === null).length,
         users: users.size,
       })),
+      answers: Effect.void,
     }),
   })),
 )

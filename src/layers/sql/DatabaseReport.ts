@@ -27,6 +27,11 @@ const counts: Batch<{ readonly workspaces: number; readonly users: number; reado
   },
 }
 
+const anything: Batch<void> = {
+  statements: [{ sql: 'SELECT migration_id FROM effect_sql_migrations LIMIT 1', params: [] }],
+  read: () => Either.void,
+}
+
 /** What only the engine knows of its file is read besides. */
 export const makeReport = (file: Effect.Effect<FileReport | undefined, StorageError>) =>
   Effect.gen(function* () {
@@ -42,6 +47,7 @@ export const makeReport = (file: Effect.Effect<FileReport | undefined, StorageEr
           const own = yield* file
           return { ...known, ...counted, ...(own === undefined ? {} : { file: own }) }
         }),
+        answers: read('health', anything),
       }),
     } satisfies DatabaseReport['Type']
   })
