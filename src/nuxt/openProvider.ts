@@ -104,7 +104,8 @@ export const openerOn = (engines: Engines) => {
     )
     const started = base.runSyncExit(base.runtimeEffect)
     const refuse = <E>(error: E): E => {
-      void base.dispose()
+      // The refusal is what counts, not what an exporter says to it.
+      base.dispose().catch(() => {})
       return error
     }
     if (Exit.isFailure(started)) throw refuse(startupError(started.cause, 'the database'))

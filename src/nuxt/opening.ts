@@ -162,7 +162,7 @@ const openNow = (base: Base, engine: Engine, { dbPath: path }: Place): Opening =
   const exit = base.runSyncExit(build(engine))
   if (Exit.isFailure(exit)) {
     // What was built before, such as an exporter, must not outlive it.
-    void base.dispose()
+    base.dispose().catch(() => {})
     throw startupError(exit.cause, path)
   }
   const { services, close } = exit.value

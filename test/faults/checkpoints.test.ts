@@ -1,14 +1,18 @@
 /**
  * Checkpoints in a thread of their own: the log stays bounded, a clean file is left, and whatever becomes of the thread, pushes go on.
  */
-import { existsSync, readdirSync, renameSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Effect, Layer, Logger, ManagedRuntime } from 'effect'
+import { Effect, Exit, Layer, Logger, ManagedRuntime, Scope } from 'effect'
 import { afterAll, expect, it } from 'vitest'
-import { checkpointPages } from '../../src/layers/synchronous/checkpoints.js'
+import { compact } from '../../src/layers/operating/compact.js'
+import * as ProviderConfigLayer from '../../src/layers/ProviderConfig.js'
+import { checkpointPages, checkpoints } from '../../src/layers/synchronous/checkpoints.js'
 import { Database } from '../../src/layers/synchronous/Database.js'
-import { type JournalMode, SyncGateway } from '../../src/services/index.js'
+import { native } from '../../src/layers/synchronous/native.js'
+import { type JournalMode, ProviderConfig, SyncGateway } from '../../src/services/index.js'
 import { brokenRules, query } from '../support/adoption.js'
 import { sqlLayer } from '../support/layerSubjects.js'
 import { put, scope } from '../support/ops.js'
@@ -106,12 +110,100 @@ it('is told when its thread ends, and checkpoints as without one', async () => {
   for (let left = 200; server.said.length === 0 && left > 0; left--) await sleep(20)
   renameSync(hidden, file)
   expect(server.said).toEqual([
-    expect.stringMatching(/^checkpoints go on within pushes, .*: unable to open database file$/),
+    expect.stringMatching(/^checkpoints go on within pushes, .*: ENOENT: no such file or directory/),
   ])
   expect(server.threshold()).toBe(checkpointPages.alone)
   await server.push(10)
   await server.stop()
   expect(brokenRules(file)).toEqual({})
+})
+
+it('does not bring the log of the file that serves into one that was put in its place', async () => {
+  const file = join(folder, 'replaced.db')
+  const server = await serve(file)
+  await server.push(10)
+  const other = join(folder, 'other.db')
+  await Effect.runPromise(Effect.scoped(Layer.build(sqlLayer(other))))
+  const bytes = readFileSync(other)
+  renameSync(file, `${file}.served`)
+  renameSync(other, file)
+  await until(server, () => server.said.length > 0)
+  expect(server.said).toEqual([expect.stringMatching(/^checkpoints go on .*: .* was replaced$/)])
+  for (let n = 0; n < 20; n++) await server.push(1_000)
+  expect(readFileSync(file).equals(bytes)).toBe(true)
+  renameSync(`${file}.served`, file)
+  await server.stop()
+  expect(brokenRules(file)).toEqual({})
+})
+
+it('begins again when what ended its thread has passed, and ends within it at once', async () => {
+  const file = join(folder, 'full.db')
+  const flag = join(folder, 'full.flag')
+  const driver = join(folder, 'driver.cjs')
+  const require = createRequire(import.meta.url)
+  writeFileSync(flag, '')
+  writeFileSync(
+    driver,
+    `const { existsSync } = require('node:fs')
+     module.exports = class extends require(${JSON.stringify(require.resolve('better-sqlite3'))}) {
+       pragma(...given) {
+         if (existsSync(${JSON.stringify(flag)})) throw Object.assign(new Error('disk full'), { code: 'SQLITE_FULL' })
+         return super.pragma(...given)
+       }
+     }`,
+  )
+  const database = native.open(file)
+  database.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x); PRAGMA wal_autocheckpoint = 4000')
+  for (let n = 0; n < 6; n++) database.exec('INSERT INTO t VALUES (zeroblob(1000000))')
+  const pages = () => database.pragma('wal_autocheckpoint', { simple: true })
+  const said: Array<unknown> = []
+  const logger = Logger.make(({ message }) => void said.push(String(message)))
+  const scope = Effect.runSync(Scope.make())
+  const settings = Effect.runSync(
+    Effect.provide(ProviderConfig, ProviderConfigLayer.layerOf({ dbPath: file })),
+  )
+  await checkpoints(database, settings, () => driver, { first: 50, longest: 100 }).pipe(
+    Scope.extend(scope),
+    Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+    Effect.runPromise,
+  )
+  while (said.length < 3) await sleep(10)
+  expect(said[0]).toMatch(/their thread has ended: disk full$/)
+  rmSync(flag)
+  while (pages() !== checkpointPages.beside) await sleep(10)
+  const log = () => (database.pragma('wal_checkpoint(NOOP)') as [{ log: number; checkpointed: number }])[0]
+  while (log().checkpointed < log().log) await sleep(10)
+  const start = performance.now()
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  expect(performance.now() - start).toBeLessThan(2_000)
+  database.close()
+  expect(partsOf(file)).toEqual([])
+})
+
+it('does not keep `vacuum` from giving back the log', async () => {
+  const file = join(folder, 'vacuumed.db')
+  const server = await serve(file)
+  await until(server, () => server.threshold() === checkpointPages.beside)
+  // Of this size what it rewrites takes the thread a while.
+  for (let n = 0; n < 150; n++) await server.push(5_000)
+  for (let n = 0; n < 2; n++) {
+    expect(await Effect.runPromise(compact(file))).toMatchObject({ waits: false })
+    expect(statSync(`${file}-wal`).size).toBe(0)
+  }
+  await server.stop()
+})
+
+it('has no driver that is another copy than the one that serves', () => {
+  const { cache } = createRequire(import.meta.url)
+  const [name] = Object.keys(cache).filter((file) => file.endsWith('better_sqlite3.node'))
+  const addon = cache[name!]!
+  expect(native.module!()).toMatch(/better-sqlite3/)
+  delete cache[name!]
+  try {
+    expect(() => native.module!()).toThrow('is not the driver that serves')
+  } finally {
+    cache[name!] = addon
+  }
 })
 
 it.each(['DELETE', 'MEMORY'] as const)('journal mode %s has none', async (mode) => {

@@ -10,8 +10,8 @@ import { Worker } from 'node:worker_threads'
 import { Effect, Runtime } from 'effect'
 import type { ProviderSettings } from '../../services/ProviderConfig.js'
 import { rootMessage } from '../causes.js'
-import type { Connection } from './connection.js'
 import { lockPatienceMillis } from './Database.js'
+import type { Sqlite } from './sqlite.js'
 
 /** Pages of log at which a commit checkpoints: without the thread, and far away for when the thread cannot keep up. */
 export const checkpointPages = { alone: 4_000, beside: 32_000 } as const
@@ -46,9 +46,12 @@ const telling = (body) => () => {
     throw new Error(error.message)
   }
 }
-const database = telling(() => new (require(driver))(path, { fileMustExist: true, timeout: 0 }))()
-database.pragma('wal_autocheckpoint = 0')
-database.pragma('synchronous = ' + synchronous)
+const database = telling(() => {
+  const opened = new (require(driver))(path, { fileMustExist: true, timeout: 0 })
+  opened.pragma('wal_autocheckpoint = 0')
+  opened.pragma('synchronous = ' + synchronous)
+  return opened
+})()
 const checkpoint = (mode) => {
   const [{ log, checkpointed }] = database.pragma('wal_checkpoint(' + mode + ')')
   return { log, left: log - checkpointed }
@@ -74,22 +77,29 @@ const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false 
 const failed = (why: string) =>
   `checkpoints go on within pushes, which they hold up: their thread has ended: ${why}`
 
+/** After a thread has ended, in ms: what it met may have passed, such as a full disk. Twice as long each time. */
+const pauseMillis = { first: 60_000, longest: 3_600_000 }
+
 /**
  * Checkpoints a file in WAL mode from when its log is worth it until the scope ends; the thread is gone then. `driverOf` finds the
  * module of the driver.
  */
 export const checkpoints = (
-  connection: Connection,
+  database: Sqlite,
   { dbPath, synchronous }: ProviderSettings,
   driverOf: () => string,
+  { first, longest } = pauseMillis,
 ) =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime()
     // The log lies beside the file itself, whatever links lead to it and wherever the program goes.
     const path = realpathSync(dbPath)
-    const pagesAt = (pages: number) => connection.all(`PRAGMA wal_autocheckpoint = ${pages}`)
-    let thread: Worker | undefined
-    const ended = new Int32Array(new SharedArrayBuffer(4))
+    const served = statSync(path)
+    // Not prepared once: it takes effect as it is prepared.
+    const pagesAt = (pages: number) => database.pragma(`wal_autocheckpoint = ${pages}`)
+    let thread: { readonly worker: Worker; readonly ended: Int32Array } | undefined
+    let timer: NodeJS.Timeout
+    let pause = first
     const giveUp = (error: unknown) => {
       thread = undefined
       pagesAt(checkpointPages.alone)
@@ -97,34 +107,44 @@ export const checkpoints = (
     }
     const help = () => {
       try {
-        connection.all('PRAGMA wal_checkpoint(PASSIVE)')
+        database.pragma('wal_checkpoint(PASSIVE)')
       } catch {
         // The next commits meet what is wrong, and can say so.
       }
     }
     const start = () => {
       try {
+        const { ino, dev } = statSync(path)
+        // The log is still that of the file that serves, and must not get into another one.
+        if (ino !== served.ino || dev !== served.dev) throw new Error(`${path} was replaced`)
+        const ended = new Int32Array(new SharedArrayBuffer(4))
         const given = { driver: driverOf(), path, synchronous, ended, ...rhythm }
-        thread = new Worker(script, { eval: true, workerData: given, execArgv: [], env: {} })
-        thread.on('message', help).once('error', giveUp)
+        const worker = new Worker(script, { eval: true, workerData: given, execArgv: [], env: {} })
+        worker.on('message', help).once('error', (error) => {
+          giveUp(error)
+          timer = setTimeout(look, pause).unref()
+          pause = Math.min(2 * pause, longest)
+        })
         // Must not keep a program alive that forgot to close; listening would.
-        thread.unref()
+        worker.unref()
+        thread = { worker, ended }
         pagesAt(checkpointPages.beside)
       } catch (error) {
         giveUp(error)
       }
     }
-    const looking = setInterval(() => {
-      if (sizeOf(`${path}-wal`) < worthwhile) return
-      clearInterval(looking)
-      start()
-    }, lookMillis).unref()
+    const look = () => {
+      if (sizeOf(`${path}-wal`) >= worthwhile) return start()
+      timer = setTimeout(look, lookMillis).unref()
+    }
+    look()
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        clearInterval(looking)
+        clearTimeout(timer)
         if (thread === undefined) return
-        thread.off('error', giveUp).on('error', () => {})
-        thread.postMessage('end')
+        const { worker, ended } = thread
+        worker.removeAllListeners('error').on('error', () => {})
+        worker.postMessage('end')
         // In one step with the closing of the database: whoever asks meanwhile would be refused. The last one to close takes the log away.
         Atomics.wait(ended, 0, 0, lockPatienceMillis)
       }),

@@ -21,12 +21,12 @@ import { openError, sqliteCode } from './sqliteErrors.js'
 const make = Effect.gen(function* () {
   const settings = yield* ProviderConfig
   const { image, isNew } = yield* SchemaImage
-  const connection = makeConnection(yield* open(settings, image))
+  const database = yield* open(settings, image)
+  const connection = makeConnection(database)
   if (image === undefined) {
     yield* watchExtent(connection, settings.dbPath, isNew)
     const { module } = native
-    if (settings.journalMode === 'WAL' && module !== undefined)
-      yield* checkpoints(connection, settings, module)
+    if (settings.journalMode === 'WAL' && module !== undefined) yield* checkpoints(database, settings, module)
   }
   connection.all('PRAGMA busy_timeout = 0')
   return databaseOn(connection)

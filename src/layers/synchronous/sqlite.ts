@@ -47,7 +47,7 @@ export interface MigrationClient {
 }
 
 export interface NativeSqlite {
-  /** Finds the driver's module for a thread of Node's, if a thread can have one. Throws where there is none. */
+  /** Finds the driver's module for a thread of Node's, if a thread can have one. Throws where there is none, or another one than serves. */
   readonly module?: () => string
   /** Opens a file, or a copy of a database that is given as bytes. Throws what the driver throws. */
   readonly open: (place: string | Uint8Array, options?: OpenOptions) => Sqlite
