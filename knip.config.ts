@@ -34,12 +34,13 @@ export default {
       paths: {
         '#or3-provider-sqlite/host': ['./test/support/host.ts'],
         '#or3-provider-sqlite/observability': ['./playground/server/observability.ts'],
+        '#or3-provider-sqlite/health': ['./test/support/host.ts'],
       },
     },
     'examples/*': { entry: ['src/main.ts'], project: ['**/*.ts'] },
   },
-  // Comes with Nuxt.
-  ignoreDependencies: ['vue'],
+  // Comes with Nuxt; a program that is found by the name of this machine's system.
+  ignoreDependencies: ['vue', '@flydotio/litestream'],
   // Programs of the system.
   ignoreBinaries: ['apt-get', 'sqlite3'],
   // A type that is exported for the sake of the declarations it appears in is used there.

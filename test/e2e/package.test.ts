@@ -22,13 +22,13 @@ describe('the packed package', () => {
     consumer = await plainConsumer()
   })
 
-  it('holds what was built, README, LICENSE and package.json, and nothing else', async () => {
+  it('holds what was built, README, the guide for operators, LICENSE and package.json, and nothing else', async () => {
     const built = sourceFiles.flatMap((file) => {
       const path = `dist/${file.slice(0, -'.ts'.length)}`
       return [`${path}.js`, `${path}.d.ts`]
     })
     expect([...(await packed()).files].sort()).toEqual(
-      ['LICENSE', 'README.md', 'package.json', ...built].sort(),
+      ['LICENSE', 'README.md', 'docs/operating.md', 'package.json', ...built].sort(),
     )
   })
 
