@@ -16,6 +16,7 @@ import backgroundJobs from './010_background_jobs.js'
 import webhooks from './011_webhooks.js'
 import adoptFeatures from './012_adopt_features.js'
 import addressesAndSizes from './013_addresses_and_sizes.js'
+import erasing from './014_erasing.js'
 
 export const migrations = {
   '001_init': init,
@@ -31,4 +32,5 @@ export const migrations = {
   '011_webhooks': webhooks,
   '012_adopt_features': adoptFeatures,
   '013_addresses_and_sizes': addressesAndSizes,
+  '014_erasing': erasing,
 } as const

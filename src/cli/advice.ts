@@ -22,6 +22,7 @@ const advice: Readonly<Record<string, (error: Refusal) => Failure>> = {
     ),
   AmbiguousUser: () =>
     usage('more than one user is known by that: name one by the id that `or3-sqlite users` tells'),
+  WorkspaceIsLive: () => failed('the workspace is in use: remove it in the application first'),
   LastOwner: ({ message }) => failed(message),
   InvalidInput: (error) => usage(error.message),
   InvalidWorkspaceInput: (error) => usage(error.message),

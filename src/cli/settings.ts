@@ -59,7 +59,7 @@ const targets: Record<Driver, (settings: ProviderSettings) => Effect.Effect<Targ
   d1: () => onD1,
 }
 
-const hasFile = ({ driver }: ProviderSettings): boolean => isInProcess(driver)
+export const hasFile = ({ driver }: ProviderSettings): boolean => isInProcess(driver)
 
 /** The database, of whatever kind. A file must be there. */
 export const existing: Effect.Effect<Target, Problem> = Effect.flatMap(settings, (settings) =>

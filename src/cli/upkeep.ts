@@ -25,7 +25,7 @@ const workspace = Options.text('workspace').pipe(
   Options.optional,
 )
 
-const nothing: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
+const nothing: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0, purged: 0 }
 
 const sum = (a: UpkeepReport, b: UpkeepReport): UpkeepReport => ({
   workspaces: a.workspaces + b.workspaces,
@@ -33,6 +33,7 @@ const sum = (a: UpkeepReport, b: UpkeepReport): UpkeepReport => ({
   tombstones: a.tombstones + b.tombstones,
   opIds: a.opIds + b.opIds,
   cursors: a.cursors + b.cursors,
+  purged: a.purged + b.purged,
 })
 
 const durationOf = (text: string) => {

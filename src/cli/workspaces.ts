@@ -4,6 +4,7 @@
 import { Args, Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
 import { Administration } from '../services/Administration.js'
+import { Erasure, type PurgeReport } from '../services/Erasure.js'
 import { DeploymentAdmins } from '../services/DeploymentAdmins.js'
 import { Invites, InviteStatus } from '../services/Invites.js'
 import { Memberships } from '../services/Memberships.js'
@@ -12,7 +13,7 @@ import { advised } from './advice.js'
 import { failed, usage, within } from './failure.js'
 import { countText, remark, say, sayList } from './output.js'
 import { json, named } from './people.js'
-import { existing } from './settings.js'
+import { existing, hasFile } from './settings.js'
 
 const search = Options.text('search').pipe(
   Options.withDescription('only those whose name has this in it, or whose id it is'),
@@ -23,6 +24,50 @@ const page = Options.integer('page').pipe(Options.withDefault(1))
 const perPage = Options.integer('per-page').pipe(
   Options.withDescription('1 to 100'),
   Options.withDefault(100),
+)
+
+const dryRun = Options.boolean('dry-run').pipe(
+  Options.withDescription('tell what would go, and change nothing'),
+)
+
+const purgeable = Args.text({ name: 'WORKSPACE' }).pipe(
+  Args.withDescription('the id of a removed one, which `workspaces --all` tells'),
+)
+
+const amounts = ({ records, entries, members, invites, jobs, webhooks, deliveries }: PurgeReport) =>
+  [
+    countText(records, 'record'),
+    `${entries.toLocaleString('en')} of the log`,
+    countText(members, 'member'),
+    countText(invites, 'invite'),
+    countText(jobs, 'job'),
+    countText(webhooks, 'webhook'),
+    `${deliveries.toLocaleString('en')} of their deliveries`,
+  ].join(', ')
+
+const purge = Command.make('purge', { workspaceId: purgeable, dryRun }, ({ workspaceId, dryRun }) =>
+  Effect.gen(function* () {
+    const target = yield* existing
+    const request = { workspaceId }
+    if (dryRun) {
+      const report = yield* advised(
+        target.asking(Effect.flatMap(Erasure, (erasure) => erasure.previewPurge(request))),
+      )
+      yield* say(`would take ${amounts(report)}`)
+      return
+    }
+    const report = yield* advised(
+      target.serving(Effect.flatMap(Erasure, (erasure) => erasure.purgeWorkspace(request))),
+    )
+    yield* say(`workspace ${workspaceId} is purged: ${amounts(report)}`)
+    if (hasFile(target.settings)) {
+      yield* remark('their bytes stay in free pages of the file until `or3-sqlite vacuum`')
+    }
+  }),
+).pipe(
+  Command.withDescription(
+    'Takes all that a removed workspace holds, for good. One that was interrupted goes on when it is called again. The server may run.',
+  ),
 )
 
 export const workspaces = Command.make(
@@ -47,7 +92,10 @@ export const workspaces = Command.make(
       const shown = (page - 1) * perPage + items.length
       if (shown < total) yield* remark(`${shown} of ${total}: --page ${page + 1} shows more`)
     }),
-).pipe(Command.withDescription('Lists workspaces, the oldest first.'))
+).pipe(
+  Command.withDescription('Lists workspaces, the oldest first, and purges removed ones.'),
+  Command.withSubcommands([purge]),
+)
 
 const workspaceId = Args.text({ name: 'WORKSPACE' }).pipe(
   Args.withDescription('the id that `workspaces` tells'),

@@ -55,6 +55,7 @@ export const layerMemory: Layer.Layer<SyncGateway | FileReferences | DatabaseRep
     Memory.syncGateway,
     Memory.maintenance,
     Memory.rateLimits,
+    Memory.erasure,
     Layer.provide(
       Layer.mergeAll(Memory.workspaces, Memory.backgroundJobs, Memory.webhooks),
       IdGenerator.layer,

@@ -89,12 +89,27 @@ const interval = parsed(
   `${durationRule}, up to 24 days, or off`,
 )
 
+/** Whoever has removed a workspace by mistake has this long at least to notice. */
+const shortestPurge = Duration.days(1)
+
+const purgeAfter = parsed(
+  'OR3_SQLITE_PURGE_AFTER',
+  Option.none<Duration.Duration>(),
+  (value) => {
+    if (value.toLowerCase() === 'off') return Option.none()
+    const given = positiveDuration(value)
+    return given && Duration.greaterThanOrEqualTo(given, shortestPurge) ? Option.some(given) : undefined
+  },
+  `${durationRule}, of a day at least, or off`,
+)
+
 const settingsOf = (chosen: Driver): Config.Config<ProviderSettings> =>
   Config.all({
     driver,
     own: own[chosen],
     gcInterval: chosen === 'd1' ? Config.succeed(Option.none()) : interval,
     gcRetention: parsed('OR3_SQLITE_GC_RETENTION', defaultRetention, positiveDuration, durationRule),
+    purgeAfter,
   }).pipe(Config.map(({ own, ...common }) => ({ ...absent, ...own, ...common })))
 
 /** Whatever is wrong with the choice itself, the other problems are told as well. */
@@ -131,5 +146,6 @@ export const layerOf = (
     driver: nativeDriver,
     gcInterval: Option.none(),
     gcRetention: defaultRetention,
+    purgeAfter: Option.none(),
     ...given,
   })

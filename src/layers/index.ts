@@ -17,6 +17,8 @@ export { D1, type D1Binding, type D1Statement } from './batch/d1.js'
 export * as DatabaseReportLayer from './synchronous/DatabaseReport.js'
 /** Who administers the deployment, on SQLite. */
 export * as DeploymentAdminsLayer from './sql/DeploymentAdmins.js'
+/** Taking content away for good, on SQLite. */
+export * as ErasureLayer from './sql/Erasure.js'
 /** What is known about files, on SQLite. */
 export * as FileReferencesLayer from './synchronous/FileReferences.js'
 /** New ids: random ones, or such that a test can foretell. */

@@ -155,7 +155,7 @@ export const openerOn = (engines: Engines) => {
           ({ upkeep, maintenance }) =>
             upkeep === undefined
               ? Effect.void
-              : upkeepRound(gcRetention).pipe(
+              : upkeepRound(settings).pipe(
                   Effect.provideService(Upkeep, upkeep),
                   Effect.provideService(Maintenance, maintenance),
                 ),

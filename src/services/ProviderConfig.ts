@@ -36,6 +36,8 @@ export interface ProviderSettings {
   readonly gcInterval: Option.Option<Duration.Duration>
   /** The retention window of that collection. */
   readonly gcRetention: Duration.Duration
+  /** How long after its removal a round purges a workspace, at least a day; none when removed ones are kept. */
+  readonly purgeAfter: Option.Option<Duration.Duration>
   /** What an operator should know about these settings. */
   readonly warnings: ReadonlyArray<string>
 }

@@ -16,16 +16,23 @@ export interface UpkeepReport {
   readonly opIds: number
   /** Stale device cursors removed. */
   readonly cursors: number
+  /** Removed workspaces whose content was taken for good. */
+  readonly purged: number
 }
 
 /** Keeps a database small. Needs one: the in-memory layers have none. */
 export class Upkeep extends Context.Tag('or3-provider-sqlite/Upkeep')<
   Upkeep,
   {
-    /** Collects what is older than `retention`, in one workspace after another or in the one that is named. */
+    /**
+     * Collects what is older than `retention`, in one workspace after another or in the one that is named. Unless one is named, also goes on
+     * with purges that were interrupted, and purges workspaces that were removed longer ago than `purgeAfter`, if that is given; some
+     * hundreds at a time.
+     */
     readonly collect: (options: {
       readonly retention: Duration.DurationInput
       readonly workspaceId?: string | undefined
+      readonly purgeAfter?: Duration.Duration | undefined
     }) => Effect.Effect<UpkeepReport, StorageError>
     /** Removes invites that ended more than 30 days ago. Refreshes the query planner's figures; copies the write-ahead log back into the database file and empties it. */
     readonly tidy: Effect.Effect<void, StorageError>

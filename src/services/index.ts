@@ -9,6 +9,7 @@ export { IdGenerator } from './IdGenerator.js'
 export { InvalidInput } from './InvalidInput.js'
 export * from './Invites.js'
 export * from './Maintenance.js'
+export * from './Erasure.js'
 export * from './FileReferences.js'
 export * from './Memberships.js'
 export {

@@ -80,6 +80,9 @@ export const checkWebhook = checking((draft) => {
   })
 })
 
+/** Nobody can register anything in a workspace whose content was taken for good. */
+export const ofPurged = () => refuseField('workspaceId', 'is of a workspace that is gone')
+
 export type CheckedWebhook = Either.Either.Right<ReturnType<typeof checkWebhook>>
 
 /** A null is something that was said, of what may be null. */

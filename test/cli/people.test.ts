@@ -79,6 +79,30 @@ describe.each(['file', 'turso'])('people in a database of a %s', (kind) => {
     expect(await list('workspaces', '--search', 'gone')).toEqual([])
   })
 
+  it('purge what was removed, as they were told before', async () => {
+    const store = provider.workspaceStore
+    const made = await store.createWorkspace({ userId: ada, name: 'To be purged' })
+    const purge = (...more: ReadonlyArray<string>) =>
+      command('workspaces', 'purge', made.workspaceId, ...more)
+    const live = await purge()
+    expect([live.code, live.errors]).toEqual([
+      1,
+      ['or3-sqlite: the workspace is in use: remove it in the application first'],
+    ])
+    await store.removeWorkspace({ userId: ada, workspaceId: made.workspaceId })
+    const amounts =
+      '0 records, 0 of the log, 1 member, 0 invites, 0 jobs, 0 webhooks, 0 of their deliveries\n'
+    for (const _ of [1, 2]) expect((await purge('--dry-run')).stdout).toBe(`would take ${amounts}`)
+    const { stdout, stderr } = await purge()
+    expect(stdout).toBe(`workspace ${made.workspaceId} is purged: ${amounts}`)
+    expect(stderr).toBe(
+      kind === 'file' ? 'their bytes stay in free pages of the file until `or3-sqlite vacuum`\n' : '',
+    )
+    expect((await purge()).stdout).toContain('purged: 0 records, 0 of the log, 0 members')
+    expect((await command('workspaces', 'purge', 'nowhere')).code).toBe(2)
+    expect((await command('check')).stdout).toContain('all hold')
+  })
+
   it('are made members, given roles and removed, and the server knows at once', async () => {
     const roleOf = (userId: string) =>
       provider.workspaceStore.getWorkspaceRole({ userId, workspaceId: workspace })

@@ -135,7 +135,7 @@ describe('the server’s own rounds', () => {
       const upkeep = Layer.succeed(Upkeep, {
         collect: () =>
           Effect.suspend(() =>
-            Effect.as(behave, { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }),
+            Effect.as(behave, { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0, purged: 0 }),
           ),
         tidy: Effect.void,
       })

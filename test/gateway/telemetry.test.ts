@@ -11,6 +11,7 @@ import {
   BackgroundJobs,
   Administration,
   DeploymentAdmins,
+  Erasure,
   FileReferences,
   Invites,
   ProviderMetrics,
@@ -128,6 +129,9 @@ const callPeople = ({ userId, other }: { readonly userId: string; readonly other
     yield* admins.isAdmin(userId)
     yield* admins.list
     yield* admins.revoke({ userId })
+    yield* administration.removeWorkspace({ workspaceId, deletedAt: 1 })
+    yield* (yield* Erasure).previewPurge({ workspaceId })
+    yield* (yield* Erasure).purgeWorkspace({ workspaceId })
     return workspaceId
   })
 
@@ -283,7 +287,7 @@ describe.each(layers)('spans on %s', (_name, layer) => {
       ...['RateLimits', 'DatabaseReport'],
       'BackgroundJobs',
       'Webhooks',
-      ...['Invites', 'Administration', 'WorkspaceSettings', 'DeploymentAdmins'],
+      ...['Invites', 'Administration', 'WorkspaceSettings', 'DeploymentAdmins', 'Erasure'],
     ]
     const methods = services.flatMap((service) => {
       const names = {
@@ -330,6 +334,7 @@ describe.each(layers)('spans on %s', (_name, layer) => {
           'upsertMember',
         ],
         WorkspaceSettings: ['get', 'set'],
+        Erasure: ['previewPurge', 'purgeWorkspace'],
         DeploymentAdmins: ['list', 'grant', 'revoke', 'isAdmin'],
         Memberships: ['addMember', 'setRole', 'removeMember', 'listMembers'],
         Webhooks: [

@@ -13,7 +13,16 @@ import { batchesOn } from '../../src/layers/synchronous/Batches.js'
 import { trimChangeLog } from '../../src/layers/sql/retention.js'
 import { letOthersGo } from '../../src/layers/time.js'
 import { layerSchedule, layer as upkeepLayer } from '../../src/layers/synchronous/Upkeep.js'
-import { Invites, StorageError, SyncGateway, Upkeep, WorkspaceStore } from '../../src/services/index.js'
+import { upkeepRound } from '../../src/layers/upkeepSchedule.js'
+import {
+  Erasure,
+  Invites,
+  Maintenance,
+  StorageError,
+  SyncGateway,
+  Upkeep,
+  WorkspaceStore,
+} from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
 import { sqlLayer } from '../support/layerSubjects.js'
 import { temporaryFolder } from '../support/temporaryFolder.js'
@@ -108,10 +117,76 @@ describe('upkeep', () => {
         tombstones: 1,
         opIds: 0,
         cursors: 0,
+        purged: 0,
       })
       expect(yield* upkeep.collect({ retention })).toMatchObject({ workspaces: 2, entries: 3, tombstones: 1 })
       expect(yield* upkeep.collect({ retention })).toMatchObject({ workspaces: 2, entries: 0, tombstones: 0 })
       expect(yield* logLength).toBe(2)
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.scoped('goes on past a workspace that is damaged, and tells of the damage without what it says', () =>
+    Effect.gen(function* () {
+      const upkeep = yield* Upkeep
+      const { direct } = yield* Database
+      const reports = [yield* history('w1'), yield* history('w2'), yield* history('w3')]
+      yield* direct('test', (connection) =>
+        connection.run(
+          `UPDATE change_log SET payload_json = '{"secret' WHERE workspace_id = 'w2' AND server_version = 1`,
+        ),
+      )
+      yield* TestClock.adjust('31 days')
+      yield* Effect.all(reports)
+      const failed = yield* Effect.flip(upkeep.collect({ retention: Duration.days(30) }))
+      expect(failed).toMatchObject({ _tag: 'StorageError', reason: 'corrupt' })
+      expect(JSON.stringify([failed, failed.message, String(failed.cause)])).not.toContain('secret')
+      const left = yield* direct('test', (connection) =>
+        connection.all('SELECT workspace_id AS id, count(*) AS n FROM change_log GROUP BY 1 ORDER BY 1'),
+      )
+      expect(left).toEqual([
+        { id: 'w1', n: 1 },
+        { id: 'w2', n: 4 },
+        { id: 'w3', n: 1 },
+      ])
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.scoped('tidies up though a workspace is damaged', () =>
+    Effect.gen(function* () {
+      const done: Array<string> = []
+      const damaged = new StorageError({ operation: 'gc change log', reason: 'corrupt' })
+      const upkeep = {
+        collect: () => Effect.fail(damaged),
+        tidy: Effect.sync(() => void done.push('tidied')),
+      }
+      const maintenance = yield* Maintenance
+      yield* upkeepRound({ gcRetention: Duration.days(30), purgeAfter: Option.none() }).pipe(
+        Effect.provideService(Upkeep, upkeep),
+        Effect.provide(collectLogs),
+      )
+      expect(done).toEqual(['tidied'])
+      expect(yield* maintenance.state).toMatchObject({ state: 'failed', lastError: damaged.message })
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.scoped('purges what was removed longer ago than it is told, and nothing when it is told nothing', () =>
+    Effect.gen(function* () {
+      const [upkeep, store, erasure] = [yield* Upkeep, yield* WorkspaceStore, yield* Erasure]
+      const { userId } = yield* store.getOrCreateUser({ provider: 'p', providerUserId: 'u' })
+      const made = (name: string) => store.createWorkspace({ userId, name })
+      const [live, early, late] = [yield* made('live'), yield* made('early'), yield* made('late')]
+      yield* store.removeWorkspace({ userId, ...early })
+      yield* TestClock.adjust('10 days')
+      yield* store.removeWorkspace({ userId, ...late })
+      yield* TestClock.adjust('20 days')
+      const retention = Duration.days(30)
+      expect(yield* upkeep.collect({ retention })).toMatchObject({ purged: 0 })
+      const purgeAfter = Duration.days(25)
+      expect(yield* upkeep.collect({ retention, purgeAfter })).toMatchObject({ purged: 1 })
+      expect(yield* upkeep.collect({ retention, purgeAfter })).toMatchObject({ purged: 0 })
+      expect(yield* erasure.previewPurge(early)).toMatchObject({ members: 0 })
+      expect(yield* erasure.previewPurge(late)).toMatchObject({ members: 1 })
+      expect(yield* store.listWorkspaceIds).toEqual([live.workspaceId])
     }).pipe(Effect.provide(services())),
   )
 
@@ -185,7 +260,7 @@ describe('upkeep', () => {
   )
 
   const days = (count: number) => `${count} days` as const
-  const nothing = { workspaces: 1, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
+  const nothing = { workspaces: 1, entries: 0, tombstones: 0, opIds: 0, cursors: 0, purged: 0 }
   const collected = Effect.flatMap(Upkeep, (upkeep) => upkeep.collect({ retention: Duration.days(30) }))
   const report = (version: number, deviceId = 'd') =>
     Effect.flatMap(SyncGateway, (gateway) => gateway.updateCursor({ ...scope('w1'), deviceId, version }))

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { administrationSql } from '../../src/layers/sql/administrationSql.js'
 import type { statement } from '../../src/layers/sql/batch.js'
 import { invitesSql } from '../../src/layers/sql/invitesSql.js'
+import { purgeSql } from '../../src/layers/sql/purgeSql.js'
 import { openSubject } from '../support/subjects.js'
 import type { Subject } from '../support/subjectType.js'
 
@@ -21,6 +22,7 @@ const named = (name: string, value: Statement | Group): ReadonlyArray<readonly [
 const statements = [
   ...named('invitesSql', invitesSql as unknown as Group),
   ...named('administrationSql', administrationSql as unknown as Group),
+  ...named('purgeSql', purgeSql as unknown as Group),
 ]
 
 /** What is read as a whole, and why. */
@@ -31,6 +33,8 @@ const scans: ReadonlyArray<readonly [name: RegExp, step: RegExp, why: string]> =
     'counts and skips what is before the page',
   ],
   [/^administrationSql\.searchUsers$/, /^SCAN users$/, 'looks for text within addresses and names'],
+  [/^purgeSql\.drop(Chunks|Documents|Jobs)$/, /^SCAN json_each/, 'a list that is given'],
+  [/^purgeSql\.(drop|waiting)/, /^SCAN \(subquery-\d+\)$/, 'what an index has led to: some rows'],
   [/^administrationSql\.admins$/, /^SCAN a( USING INDEX \w+)?$/, 'lists all of the few there are'],
 ]
 

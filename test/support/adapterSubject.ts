@@ -13,6 +13,7 @@ import type { ServiceError } from '../../src/nuxt/httpErrors.js'
 import {
   type Caller,
   limits,
+  Erasure,
   Memberships,
   type PendingOp,
   type PushRequest,
@@ -21,7 +22,7 @@ import {
 } from '../../src/services/index.js'
 import { openInBun } from './bun.js'
 import { fileCallsOfAdapter } from './fileCalls.js'
-import { checked, membershipCalls, runner, sqlLayer } from './layerSubjects.js'
+import { checked, erasureCalls, membershipCalls, runner, sqlLayer } from './layerSubjects.js'
 import { migratedFile } from './migratedFile.js'
 import type { MembershipCalls, Subject, SubjectName } from './subjectType.js'
 import type { Env } from './run.js'
@@ -120,11 +121,12 @@ const through = async (name: SubjectName, open: (env: Env) => Opened | Promise<O
     }
   }
   /** Opened at the first use: most suites have none. */
-  let second: ManagedRuntime.ManagedRuntime<Memberships | SyncGateway, any> | undefined
+  let second: ManagedRuntime.ManagedRuntime<Memberships | Erasure | SyncGateway, any> | undefined
   const services = () =>
     (second ??= ManagedRuntime.make(Layer.provide(sqlLayer(file), Logger.remove(Logger.defaultLogger))))
   const memberships = async (): Promise<MembershipCalls> =>
     membershipCalls(await services().runPromise(Memberships), services())
+  const erasure = async () => erasureCalls(await services().runPromise(Erasure), services())
   /** The adapters refuse short windows, which only a program may ask for: so does this, beside the adapters. */
   const collect = (method: 'gcChangeLog' | 'gcTombstones') => async (request: RetentionRequest) => {
     const [event, input] = split(request)
@@ -183,6 +185,10 @@ const through = async (name: SubjectName, open: (env: Env) => Opened | Promise<O
       setRole: async (request) => (await memberships()).setRole(request),
       removeMember: async (request) => (await memberships()).removeMember(request),
       listMembers: async (workspaceId) => (await memberships()).listMembers(workspaceId),
+    },
+    erasure: {
+      previewPurge: async (request) => (await erasure()).previewPurge(request),
+      purgeWorkspace: async (request) => (await erasure()).purgeWorkspace(request),
     },
     view: async (workspaceId) => {
       const database = new Sqlite(file, { readonly: true })

@@ -89,7 +89,15 @@ export const damages: Readonly<Record<string, Readonly<Record<string, Harm>>>> =
     'a workspace without owner': `UPDATE workspace_members SET role = 'editor'`,
   },
   "a user's active workspace is a live membership": {
-    'an active workspace without membership': `INSERT INTO workspaces VALUES ('w2', 'Two', NULL, 0, 0, NULL); UPDATE users SET active_workspace_id = 'w2'`,
+    'an active workspace without membership': `INSERT INTO workspaces (id, name, created_at) VALUES ('w2', 'Two', 0); UPDATE users SET active_workspace_id = 'w2'`,
+  },
+  'a purged workspace is empty, and nothing but a mark': {
+    'a purged workspace with all it had': `UPDATE workspaces SET purged_at = 1, emptied_at = 1, deleted = 1, name = '' WHERE id = ${id}`,
+    'a purge that was interrupted': `INSERT INTO workspaces (id, name, created_at, deleted, purged_at) VALUES ('w2', '', 0, 1, 1)`,
+    'a purged workspace with a name': `INSERT INTO workspaces (id, name, created_at, deleted, purged_at, emptied_at) VALUES ('w2', 'Two', 0, 1, 1, 1)`,
+    'an invite into a purged workspace': `INSERT INTO workspaces (id, name, created_at, deleted, purged_at, emptied_at) VALUES ('w2', '', 0, 1, 1, 1);
+      INSERT INTO workspace_invites (id, workspace_id, email, role, status, invited_by_user_id, expires_at, token_hash, created_at, updated_at)
+      VALUES ('i', 'w2', 'a@b.c', 'viewer', 'revoked', 'u', 0, 'h', 0, 0)`,
   },
   'every file that a live record names is known to be referred to': {
     'a reference lost': `DELETE FROM file_references WHERE source_table = 'posts' AND hash = 'b'`,

@@ -7,10 +7,12 @@ import * as Database from '../../src/layers/synchronous/databaseLayer.js'
 import { batchServices } from '../../src/layers/batch/index.js'
 import * as IdGenerator from '../../src/layers/IdGenerator.js'
 import { GatewayState, layer as stateLayer } from '../../src/layers/memory/GatewayState.js'
-import * as MemoryJobs from '../../src/layers/memory/BackgroundJobs.js'
+import * as MemoryErasure from '../../src/layers/memory/Erasure.js'
 import * as MemoryFiles from '../../src/layers/memory/FileReferences.js'
 import * as MemoryGateway from '../../src/layers/memory/SyncGateway.js'
+import { layer as storeLayer } from '../../src/layers/memory/StoreState.js'
 import {
+  backgroundJobs,
   maintenance as memoryMaintenance,
   rateLimits,
   webhooks,
@@ -31,6 +33,7 @@ import { servicesIn } from '../../src/nuxt/opening.js'
 import { checkSnapshotAnswer } from '../../src/nuxt/snapshotChecks.js'
 import {
   type DatabaseReport,
+  Erasure,
   FileReferences,
   Memberships,
   type SnapshotRequest,
@@ -40,7 +43,7 @@ import {
 } from '../../src/services/index.js'
 import { layer as committing } from './committingBatches.js'
 import { fileCalls } from './fileCalls.js'
-import type { MembershipCalls, Subject, SubjectName } from './subjectType.js'
+import type { ErasureCalls, MembershipCalls, Subject, SubjectName } from './subjectType.js'
 import { detailOf, Refused, verdictOf } from './verdicts.js'
 import { viewOfSql, viewOfState } from './views.js'
 
@@ -62,15 +65,31 @@ export const runner =
     throw new Refused(statusCode, message)
   }
 
-export const membershipCalls = (
-  members: Memberships['Type'],
-  runtime: ManagedRuntime.ManagedRuntime<never, any>,
-): MembershipCalls => {
-  const run = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
+/** Rejects with what an effect fails with. */
+const rejecting =
+  (runtime: ManagedRuntime.ManagedRuntime<never, any>) =>
+  async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
     const exit = await runtime.runPromiseExit(effect)
     if (Exit.isSuccess(exit)) return exit.value
     throw Cause.squash(exit.cause)
   }
+
+export const erasureCalls = (
+  erasure: Erasure['Type'],
+  runtime: ManagedRuntime.ManagedRuntime<never, any>,
+): ErasureCalls => {
+  const run = rejecting(runtime)
+  return {
+    previewPurge: (request) => run(erasure.previewPurge(request)),
+    purgeWorkspace: (request) => run(erasure.purgeWorkspace(request)),
+  }
+}
+
+export const membershipCalls = (
+  members: Memberships['Type'],
+  runtime: ManagedRuntime.ManagedRuntime<never, any>,
+): MembershipCalls => {
+  const run = rejecting(runtime)
   return {
     addMember: (request) => run(members.addMember(request)),
     setRole: (request) => run(members.setRole(request)),
@@ -108,6 +127,7 @@ const fromServices = async <R>(
     store: host.workspaceStore,
     listWorkspaceIds: () => run(store.listWorkspaceIds),
     memberships: membershipCalls(Context.get(context, Memberships), runtime),
+    erasure: erasureCalls(Context.get(context, Erasure), runtime),
     host,
     view: view(context as Context.Context<R>, run as never),
     close: async () => {
@@ -127,7 +147,8 @@ export const subjectInMemory = () =>
       ),
       memoryMaintenance,
       rateLimits,
-      MemoryJobs.layer,
+      backgroundJobs,
+      Layer.provide(MemoryErasure.layer, [storeLayer, stateLayer]),
       workspaces,
       webhooks,
     ).pipe(Layer.provide(IdGenerator.layer)),

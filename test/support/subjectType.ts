@@ -12,6 +12,8 @@ import type {
   MemberKey,
   PullPage,
   PullRequest,
+  PurgeReport,
+  PurgeRequest,
   PushRequest,
   RetentionRequest,
   Role,
@@ -42,6 +44,11 @@ export interface MembershipCalls {
   listMembers(workspaceId: string): Promise<ReadonlyArray<Member>>
 }
 
+/** Erasure as promises, which reject with the service's own typed errors. */
+export type ErasureCalls = {
+  readonly [Name in 'previewPurge' | 'purgeWorkspace']: (request: PurgeRequest) => Promise<PurgeReport>
+}
+
 export interface Subject {
   readonly name: SubjectName
   /** The database file, where there is one. */
@@ -64,6 +71,8 @@ export interface Subject {
   listWorkspaceIds(): Promise<ReadonlyArray<string>>
   /** No adapter of the host's: beside the adapters it is a second connection to the same file. */
   readonly memberships: MembershipCalls
+  /** As `memberships`. */
+  readonly erasure: ErasureCalls
   /** Everything that a host is given, whose calls reject with `Refused`. */
   readonly host: Adapters
   view(workspaceId: string): Promise<WorkspaceView>

@@ -77,6 +77,7 @@ describe('defaults', () => {
     synchronous: 'NORMAL',
     gcInterval: Option.some(Duration.hours(1)),
     gcRetention: Duration.days(30),
+    purgeAfter: Option.none(),
     warnings: [],
   }
 
@@ -101,6 +102,7 @@ describe('defaults', () => {
       OR3_SQLITE_STRICT: '',
       OR3_SQLITE_GC_INTERVAL: ' ',
       OR3_SQLITE_GC_RETENTION: '',
+      OR3_SQLITE_PURGE_AFTER: ' ',
     }
     expect(read({ ...file, ...blank })).toEqual(read(file))
   })
@@ -382,6 +384,7 @@ describe('several wrong values', () => {
     OR3_SQLITE_STRICT: 'very',
     OR3_SQLITE_GC_INTERVAL: 'often',
     OR3_SQLITE_GC_RETENTION: 'long',
+    OR3_SQLITE_PURGE_AFTER: 'soon',
   }
   const names = (problems: ReadonlyArray<string>) => problems.map((problem) => problem.split(' ')[0]).sort()
 
@@ -452,6 +455,19 @@ it('OR3_SQLITE_GC_INTERVAL is switched off by off', () => {
 it('OR3_SQLITE_GC_INTERVAL refuses what no timer of Node can wait for', () => {
   expect(read({ ...file, OR3_SQLITE_GC_INTERVAL: '25 days' }).problems).toHaveLength(1)
   expect(read({ ...file, OR3_SQLITE_GC_RETENTION: '400 days' }).problems).toEqual([])
+})
+
+it('OR3_SQLITE_PURGE_AFTER takes a day or more, or off', () => {
+  const given = (value: string) => read({ ...file, OR3_SQLITE_PURGE_AFTER: value })
+  expect(given('OFF').settings?.purgeAfter).toEqual(Option.none())
+  for (const value of ['24 hours', '400 days']) {
+    expect(Option.isSome(given(value).settings!.purgeAfter)).toBe(true)
+  }
+  for (const value of ['23 hours', '0 days', 'soon']) {
+    expect(given(value).problems).toEqual([
+      `OR3_SQLITE_PURGE_AFTER is "${value}", but accepts only a duration such as "90 minutes", "1 hour" or "30 days", of a day at least, or off`,
+    ])
+  }
 })
 
 describe('the environment', () => {

@@ -12,6 +12,7 @@ import {
   DatabaseReport,
   BackgroundJobs,
   Administration,
+  Erasure,
   DeploymentAdmins,
   FileReferences,
   Invites,
@@ -117,6 +118,13 @@ const members = Effect.gen(function* () {
   const { userId } = yield* store.getOrCreateUser({ ...ada, providerUserId: 'bob' })
   yield* (yield* Memberships).addMember({ ...owner, userId, role: 'editor' })
   return { ...owner, userId }
+})
+
+const purgedOne = Effect.gen(function* () {
+  const owner = yield* member
+  yield* (yield* WorkspaceStore).removeWorkspace(owner)
+  yield* (yield* Erasure).purgeWorkspace(owner)
+  return owner
 })
 
 const limit = { key: 'k', windowMs: 60_000, maxRequests: 100 }
@@ -263,6 +271,8 @@ const webhookCalls: ReadonlyArray<Case> = [
 ]
 const invites = <A, E>(call: (invites: Invites['Type']) => Effect.Effect<A, E>) =>
   Effect.flatMap(Invites, call)
+const erasing = <A, E>(call: (erasure: Erasure['Type']) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Erasure, call)
 const administration = <A, E>(call: (administration: Administration['Type']) => Effect.Effect<A, E>) =>
   Effect.flatMap(Administration, call)
 const settings = <A, E>(call: (settings: WorkspaceSettings['Type']) => Effect.Effect<A, E>) =>
@@ -614,6 +624,12 @@ const writes: ReadonlyArray<Case> = [
     1,
     member,
     ({ workspaceId }) => administration(({ restoreWorkspace }) => restoreWorkspace({ workspaceId })),
+  ],
+  [
+    'a purge of what is purged already',
+    1,
+    purgedOne,
+    ({ workspaceId }) => erasing(({ purgeWorkspace }) => purgeWorkspace({ workspaceId })),
   ],
   ...(['a@b.c', 'ada', 'new'] as const).map((emailOrProviderId): Case => [
     `a role of ${emailOrProviderId}`,

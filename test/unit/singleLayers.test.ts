@@ -11,6 +11,8 @@ import {
   DatabaseReportLayer,
   DeploymentAdmins,
   DeploymentAdminsLayer,
+  Erasure,
+  ErasureLayer,
   FileReferences,
   FileReferencesLayer,
   IdGeneratorLayer,
@@ -50,6 +52,7 @@ const onSqlite = Layer.mergeAll(
   AdministrationLayer.layer,
   WorkspaceSettingsLayer.layer,
   DeploymentAdminsLayer.layer,
+  ErasureLayer.layer,
   UpkeepLayer.layer,
   RateLimitsLayer.layer,
   DatabaseReportLayer.layer,
@@ -67,6 +70,7 @@ const inMemory = Layer.mergeAll(
   MemoryLayers.maintenance,
   MemoryLayers.rateLimits,
   MemoryLayers.webhooks,
+  MemoryLayers.erasure,
 )
 
 describe.each([
@@ -106,6 +110,9 @@ describe.each([
         yield* (yield* DatabaseReport).answers
         expect(yield* (yield* Webhooks).listAdminWebhooks).toEqual([])
         expect(yield* (yield* Maintenance).state).toMatchObject({ enabled: false, state: 'idle' })
+        yield* (yield* Administration).removeWorkspace({ workspaceId, deletedAt: 1 })
+        const purged = yield* (yield* Erasure).purgeWorkspace({ workspaceId })
+        expect(purged).toMatchObject({ records: 1, members: 1, invites: 1 })
       }),
     )
   })

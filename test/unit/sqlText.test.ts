@@ -12,6 +12,7 @@ import {
   BackgroundJobs,
   Administration,
   DeploymentAdmins,
+  Erasure,
   FileReferences,
   Invites,
   Memberships,
@@ -192,6 +193,9 @@ it('no statement holds what the services were given', async () => {
       yield* admins.isAdmin(given)
       yield* admins.revoke({ userId })
       yield* store.removeWorkspace({ userId, workspaceId })
+      const erasure = yield* Erasure
+      yield* Effect.flip(erasure.previewPurge({ workspaceId: given }))
+      yield* erasure.purgeWorkspace({ workspaceId })
       const webhooks = yield* Webhooks
       const owner = { userId: given, workspaceId: given }
       const fields = { url: `http://a.b/${given}`, label: given, signingSecretEnc: given, enabled: true }

@@ -17,13 +17,14 @@ import { type CheckedOp, isUuid } from '../../services/opRules.js'
 import { checkPush, refuse } from '../../services/requests.js'
 import { StorageError } from '../../services/StorageError.js'
 import type { SyncedTable } from '../../services/SyncDomain.js'
-import type { InvalidRequest } from '../../services/SyncErrors.js'
+import { type InvalidRequest, ScopeForbidden } from '../../services/SyncErrors.js'
 import type { GatewayError, PushRequest, PushResult } from '../../services/SyncGateway.js'
 import type { News } from '../news.js'
 import { type Batch, type Results, type Row, type Statement } from '../sql/batch.js'
 import type { Batches } from '../sql/Batches.js'
 import { checkOps, isRefused } from '../sql/checkOps.js'
 import type { LogEntryRow } from '../sql/logEntry.js'
+import { purgeSql } from '../sql/purgeSql.js'
 import { epochSeconds } from '../time.js'
 import { askPosition, positionIn, readPosition, watermark } from './position.js'
 import { type Before, type Decision, decide, recordKey, type Renamed, type Taken } from './pushDecision.js'
@@ -138,8 +139,10 @@ const readings = (push: Push) => {
     pushSql.trimmed(params),
     ...tables.map((table) => pushSql.standing[table]({ ...params, keys: keysIn(ofTable(items, table)) })),
     ...(oddIds.length > 0 ? [pushSql.renamed(params)] : []),
+    purgeSql.purged(params),
   ]
-  const understand = (results: Results): Before => {
+  const understand = (results: Results): Either.Either<Before, ScopeForbidden> => {
+    if (results[statements.length - 1]!.length > 0) return Either.left(new ScopeForbidden({}))
     const standing = new Map<string, Row>()
     for (const [index, table] of tables.entries()) {
       for (const row of results[3 + index]!) {
@@ -149,14 +152,14 @@ const readings = (push: Push) => {
       }
     }
     const renamed = oddIds.length > 0 ? results[3 + tables.length]! : []
-    return {
+    return Either.right({
       position: positionIn(results, 0),
       logged: new Map(asVersions([...results[1]!, ...knownByOtherName(renamed, 'logged')])),
       trimmed: new Map(asTrimmed([...results[2]!, ...knownByOtherName(renamed, 'trimmed')])),
       contents: new Map(),
       renamed: grouped(renamed as ReadonlyArray<Renamed>, (row) => row.op_id),
       standing,
-    }
+    })
   }
   return { statements, understand }
 }
@@ -248,24 +251,27 @@ const decided = (push: Push, before: Before): Decision => decide(before, push.op
 /** Lets the statements take the ops, unless they cannot decide that. */
 const undecided = (
   push: Push,
-): Either.Either<Batch<{ readonly before: Before; readonly decision: Decision }>, InvalidRequest> => {
+): Either.Either<
+  Batch<{ readonly before: Before; readonly decision: Decision }, ScopeForbidden>,
+  InvalidRequest
+> => {
   const { statements, understand } = readings(push)
   return Either.map(changes(push, undecidedOf(push)), (changes) => ({
     statements: [...statements, ...changes],
-    read: (results) => {
-      const before = understand(results)
-      const decision = decided(push, before)
-      if (results.at(-1)!.length > 0 !== (decision.taken.length > 0 && !decision.isOurs)) {
-        throw new Error('the statements of a push and its decision disagree')
-      }
-      return Either.right({ before, decision })
-    },
+    read: (results) =>
+      Either.map(understand(results), (before) => {
+        const decision = decided(push, before)
+        if (results.at(-1)!.length > 0 !== (decision.taken.length > 0 && !decision.isOurs)) {
+          throw new Error('the statements of a push and its decision disagree')
+        }
+        return { before, decision }
+      }),
   }))
 }
 
-const readBefore = (push: Push): Batch<Before> => {
+const readBefore = (push: Push): Batch<Before, ScopeForbidden> => {
   const { statements, understand } = readings(push)
-  return { statements, read: (results) => Either.right(understand(results)) }
+  return { statements, read: understand }
 }
 
 /** With what is logged of some ops, and with what was trimmed of them since, if somebody collects meanwhile. */
@@ -288,11 +294,15 @@ const take = (
   push: Push,
   { taken }: Decision,
   seen: Before,
-): Either.Either<Batch<{ readonly found: Before; readonly isTaken: boolean }>, InvalidRequest> => {
+): Either.Either<
+  Batch<{ readonly found: Before; readonly isTaken: boolean }, ScopeForbidden>,
+  InvalidRequest
+> => {
   const { statements, understand } = readings(push)
   return Either.map(changes(push, taken, seen), (changes) => ({
     statements: [...statements, ...changes],
-    read: (results) => Either.right({ found: understand(results), isTaken: results.at(-1)!.length > 0 }),
+    read: (results) =>
+      Either.map(understand(results), (found) => ({ found, isTaken: results.at(-1)!.length > 0 })),
   }))
 }
 
@@ -328,7 +338,7 @@ export const push =
       push: Push,
       before: Before,
       left = attempts,
-    ): Effect.Effect<Decision, StorageError | InvalidRequest> =>
+    ): Effect.Effect<Decision, StorageError | InvalidRequest | ScopeForbidden> =>
       Effect.gen(function* () {
         const decision = yield* decideAll(push, before)
         if (decision.taken.length === 0) return decision
@@ -339,7 +349,7 @@ export const push =
         return yield* takeDecided(push, found, left - 1)
       })
 
-    const pushAll = (push: Push): Effect.Effect<Decision, StorageError | InvalidRequest> =>
+    const pushAll = (push: Push): Effect.Effect<Decision, StorageError | InvalidRequest | ScopeForbidden> =>
       Effect.gen(function* () {
         if (mayPassOn(push)) return yield* takeDecided(push, yield* read('push', readBefore(push)))
         const { before, decision } = yield* write('push', yield* undecided(push))

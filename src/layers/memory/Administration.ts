@@ -50,9 +50,13 @@ const make = Effect.gen(function* () {
 
   const fresh = Effect.all({ id: ids.next, now: epochSeconds })
 
-  /** Also a removed one. */
-  const requireKnown = (workspaceId: string): Either.Either<Workspace, WorkspaceNotFound> =>
-    Either.fromNullable(workspaces.get(workspaceId), () => new WorkspaceNotFound({}))
+  /** Also a removed one, but none that was purged. */
+  const requireKnown = (workspaceId: string): Either.Either<Workspace, WorkspaceNotFound> => {
+    const workspace = workspaces.get(workspaceId)
+    return workspace === undefined || workspace.isPurged
+      ? Either.left(new WorkspaceNotFound({}))
+      : Either.right(workspace)
+  }
 
   const overview = ({
     id,
@@ -113,7 +117,7 @@ const make = Effect.gen(function* () {
       Effect.suspend(() =>
         Either.map(checkWorkspaceQuery(request), ({ search, includeDeleted, page, perPage }) => {
           const all = [...workspaces.values()]
-            .filter(({ removedAt }) => includeDeleted === true || removedAt === null)
+            .filter(({ removedAt, isPurged }) => removedAt === null || (includeDeleted === true && !isPurged))
             .filter(({ id, name }) => isIn(search, name) || id === search)
             .sort(oldestFirst)
           const before = (page - 1) * perPage

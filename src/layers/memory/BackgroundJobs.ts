@@ -18,7 +18,6 @@ import {
   checkNextLease,
   checkUpdate,
   checkUserJob,
-  type CheckedCreate,
   type CheckedLease,
   heldBack,
   joined,
@@ -26,27 +25,7 @@ import {
   timedOut,
 } from '../../services/jobRules.js'
 import { observeService } from '../../services/telemetry.js'
-
-/** Documents are JSON as text, so that nobody else holds a part of them. */
-interface StoredJob extends Omit<CheckedCreate, 'limits'> {
-  readonly id: string
-  readonly startedAt: number
-  status: JobStatus
-  chunks: Array<string>
-  /** The first half of a character that stood at the end of the last chunk. */
-  high: number | null
-  contentLength: number
-  chunksReceived: number
-  lastActivityAt: number
-  completedAt?: number
-  error?: string
-  toolCalls: string | null
-  workflowState: string | null
-  execution: string | null
-  leaseOwner: string | null
-  leaseExpiresAt: number
-  attempts: number
-}
+import { type StoredJob, StoreState } from './StoreState.js'
 
 const parsed = (name: string, json: string | null) => (json === null ? {} : { [name]: JSON.parse(json) })
 const present = (name: string, value: unknown) => (value === undefined ? {} : { [name]: value })
@@ -74,7 +53,7 @@ const toJob = (job: StoredJob): Job => ({
 
 const make = Effect.gen(function* () {
   const ids = yield* IdGenerator
-  const jobs = new Map<string, StoredJob>()
+  const { jobs } = yield* StoreState
 
   const streaming = () => [...jobs.values()].filter(({ status }) => status === 'streaming')
   const hasLease = (job: StoredJob, now: number) => job.leaseOwner !== null && job.leaseExpiresAt > now
@@ -257,4 +236,7 @@ const make = Effect.gen(function* () {
 })
 
 /** What it remembers is gone with its scope. */
-export const layer: Layer.Layer<BackgroundJobs, never, IdGenerator> = Layer.effect(BackgroundJobs, make)
+export const layer: Layer.Layer<BackgroundJobs, never, StoreState | IdGenerator> = Layer.effect(
+  BackgroundJobs,
+  make,
+)

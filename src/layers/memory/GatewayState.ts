@@ -52,6 +52,8 @@ export interface WorkspaceState {
   readonly cursors: Map<string, DeviceCursor>
   /** Upload intents by id. */
   readonly intents: Map<string, StoredIntent>
+  /** Whether its content was taken for good: nothing more comes in. */
+  isPurged: boolean
 }
 
 export class GatewayState extends Context.Tag('or3-provider-sqlite/memory/GatewayState')<
@@ -75,6 +77,7 @@ export const layer: Layer.Layer<GatewayState> = Layer.sync(GatewayState, () => {
           tombstones: new Map(),
           cursors: new Map(),
           intents: new Map(),
+          isPurged: false,
         }
         workspaces.set(workspaceId, state)
       }

@@ -2,10 +2,14 @@
  * What the in-memory store remembers. A service of its own, so that the workspace store and the memberships share it.
  */
 import { Context, Either, Layer } from 'effect'
+import type { JobStatus } from '../../services/BackgroundJobs.js'
+import type { StoredDelivery } from '../../services/deliveryRules.js'
 import { foldedEmail } from '../../services/emails.js'
 import { statusAt, type StoredInvite } from '../../services/inviteRules.js'
 import type { Invite } from '../../services/Invites.js'
+import type { CheckedCreate } from '../../services/jobRules.js'
 import type { Member } from '../../services/Memberships.js'
+import type { Webhook } from '../../services/Webhooks.js'
 import { profileOf } from '../../services/workspaceRules.js'
 import { type Role, UserNotFound, WorkspaceNotFound } from '../../services/WorkspaceStore.js'
 
@@ -32,6 +36,7 @@ export interface Workspace {
   readonly createdAt: number
   /** Epoch seconds; null while it is live. */
   removedAt: number | null
+  isPurged: boolean
   /** By user id. */
   readonly members: Map<string, Membership>
 }
@@ -44,6 +49,27 @@ export interface KeptInvite extends Omit<Invite, 'status'>, StoredInvite {
 export interface Admin {
   readonly createdAt: number
   readonly createdBy: string | null
+}
+
+/** Documents are JSON as text, so that nobody else holds a part of them. */
+export interface StoredJob extends Omit<CheckedCreate, 'limits'> {
+  readonly id: string
+  readonly startedAt: number
+  status: JobStatus
+  chunks: Array<string>
+  /** The first half of a character that stood at the end of the last chunk. */
+  high: number | null
+  contentLength: number
+  chunksReceived: number
+  lastActivityAt: number
+  completedAt?: number
+  error?: string
+  toolCalls: string | null
+  workflowState: string | null
+  execution: string | null
+  leaseOwner: string | null
+  leaseExpiresAt: number
+  attempts: number
 }
 
 export class StoreState extends Context.Tag('or3-provider-sqlite/memory/StoreState')<
@@ -59,6 +85,12 @@ export class StoreState extends Context.Tag('or3-provider-sqlite/memory/StoreSta
     readonly settings: Map<string, string>
     /** By user id. */
     readonly admins: Map<string, Admin>
+    /** By id. */
+    readonly jobs: Map<string, StoredJob>
+    /** By id. */
+    readonly webhooks: Map<string, Webhook>
+    /** By id. */
+    readonly deliveries: Map<string, StoredDelivery>
   }
 >() {}
 
@@ -71,6 +103,9 @@ export const emptyState = (): State => ({
   invites: new Map(),
   settings: new Map(),
   admins: new Map(),
+  jobs: new Map(),
+  webhooks: new Map(),
+  deliveries: new Map(),
 })
 
 export const layer: Layer.Layer<StoreState> = Layer.sync(StoreState, emptyState)
@@ -121,7 +156,7 @@ export const addWorkspace = (
   description: string | null,
 ): Workspace => {
   const members = new Map([[ownerId, { role: 'owner' as const, since: now }]])
-  const workspace = { id, name, description, createdAt: now, removedAt: null, members }
+  const workspace = { id, name, description, createdAt: now, removedAt: null, isPurged: false, members }
   state.workspaces.set(id, workspace)
   return workspace
 }

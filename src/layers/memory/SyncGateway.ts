@@ -21,7 +21,13 @@ import { wins } from '../../services/Revision.js'
 import { PageInProgress, startOf, type StoredRecord } from '../../services/snapshotPage.js'
 import type { RecordKey } from '../../services/snapshotToken.js'
 import type { SyncChange } from '../../services/SyncDomain.js'
-import { DeviceForbidden, InvalidOp, OpConflict, OpForbidden } from '../../services/SyncErrors.js'
+import {
+  DeviceForbidden,
+  InvalidOp,
+  OpConflict,
+  OpForbidden,
+  ScopeForbidden,
+} from '../../services/SyncErrors.js'
 import { OpAccepted, type OpOutcome, OpReplayed, SyncGateway } from '../../services/SyncGateway.js'
 import type { Verbs } from '../../services/telemetry.js'
 import { type Standing, supersededBy } from '../../services/Winner.js'
@@ -88,6 +94,9 @@ const pushOp = (state: WorkspaceState, op: CheckedOp, userId: string | undefined
   }
   return new OpAccepted({ ...accepted, applied: true })
 }
+
+const isRefused = (op: CheckedOp | InvalidOp | OpForbidden): op is InvalidOp | OpForbidden =>
+  op instanceof InvalidOp || op instanceof OpForbidden
 
 const payloadOf = (op: CheckedOp) => (op.payloadJson === null ? {} : { payload: parse(op.payloadJson) })
 
@@ -168,10 +177,9 @@ const make = Effect.gen(function* () {
         const { workspaceId, userId, ops } = yield* checkPush(request)
         const now = yield* epochSeconds
         const state = stateOf(workspaceId)
-        const outcomes = ops.map((raw) => {
-          const op = checkOp(workspaceId, userId, raw)
-          return op instanceof InvalidOp || op instanceof OpForbidden ? op : pushOp(state, op, userId, now)
-        })
+        const checked = ops.map((raw) => checkOp(workspaceId, userId, raw))
+        if (state.isPurged && !checked.every(isRefused)) return yield* new ScopeForbidden({})
+        const outcomes = checked.map((op) => (isRefused(op) ? op : pushOp(state, op, userId, now)))
         news.announce(workspaceId)
         return { outcomes, serverVersion: state.version }
       }),
@@ -223,7 +231,8 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const { workspaceId, userId, deviceId, version } = yield* checkCursor(request)
         const at = yield* epochSeconds
-        const { cursors } = stateOf(workspaceId)
+        const { cursors, isPurged } = stateOf(workspaceId)
+        if (isPurged) return yield* new ScopeForbidden({})
         const known = cursors.get(deviceId)
         const owner = known?.owner ?? userId
         if (userId !== undefined && userId !== owner) return yield* new DeviceForbidden({})

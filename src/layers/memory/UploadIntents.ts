@@ -12,6 +12,7 @@ import {
   settleable,
   type StoredIntent,
 } from '../../services/intentRules.js'
+import { ScopeForbidden } from '../../services/SyncErrors.js'
 import { observeIntents } from '../../services/telemetry.js'
 import { UploadIntents } from '../../services/UploadIntents.js'
 import { epochSeconds } from '../time.js'
@@ -50,6 +51,7 @@ const make = Effect.gen(function* () {
           const { workspaceId, intentId, file, expiresAt, quotaBytes } = yield* checkReserve(request)
           if (expiresAt <= now) return yield* expiresTooEarly()
           const state = stateOf(workspaceId)
+          if (state.isPurged) return yield* Either.left(new ScopeForbidden({}))
           const known = state.intents.get(intentId)
           const id = yield* reservable(known, file, now)
           if (id === 'free' && quotaBytes !== undefined) {

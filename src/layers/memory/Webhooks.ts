@@ -31,6 +31,7 @@ import {
   checkWebhookPatch,
   hookIn,
   newestFirst,
+  ofPurged,
   webhookIdIn,
 } from '../../services/webhookRules.js'
 import { type Webhook, WebhookNotFound, type WebhookOwnerKey, Webhooks } from '../../services/Webhooks.js'
@@ -42,9 +43,7 @@ const atNow = <A, E>(step: (now: number) => Either.Either<A, E>) =>
 
 const make = Effect.gen(function* () {
   const { next: nextId } = yield* IdGenerator
-  const { workspaces } = yield* StoreState
-  const webhooks = new Map<string, Webhook>()
-  const deliveries = new Map<string, StoredDelivery>()
+  const { workspaces, webhooks, deliveries } = yield* StoreState
 
   /** Copies: nobody gets at what is remembered. */
   const copyOf = (webhook: Webhook): Webhook => structuredClone(webhook)
@@ -85,10 +84,13 @@ const make = Effect.gen(function* () {
     createWebhook: (request) =>
       Effect.flatMap(nextId, (id) =>
         atNow((now) =>
-          Either.map(checkWebhook(request), (draft) => {
+          Either.flatMap(checkWebhook(request), (draft) => {
+            if (draft.workspaceId !== null && workspaces.get(draft.workspaceId)?.isPurged === true) {
+              return ofPurged()
+            }
             const webhook: Webhook = { ...draft, id, health: 'unknown', createdAt: now, updatedAt: now }
             webhooks.set(id, webhook)
-            return copyOf(webhook)
+            return Either.right(copyOf(webhook))
           }),
         ),
       ),

@@ -5,7 +5,9 @@
 import { Layer } from 'effect'
 import type { DatabaseReport } from '../../services/DatabaseReport.js'
 import type { Administration } from '../../services/Administration.js'
+import type { BackgroundJobs } from '../../services/BackgroundJobs.js'
 import type { DeploymentAdmins } from '../../services/DeploymentAdmins.js'
+import type { Erasure } from '../../services/Erasure.js'
 import type { FileReferences } from '../../services/FileReferences.js'
 import type { IdGenerator } from '../../services/IdGenerator.js'
 import type { Invites } from '../../services/Invites.js'
@@ -18,6 +20,8 @@ import type { WorkspaceStore } from '../../services/WorkspaceStore.js'
 import * as Report from './DatabaseReport.js'
 import * as Admin from './Administration.js'
 import * as Admins from './DeploymentAdmins.js'
+import * as Jobs from './BackgroundJobs.js'
+import * as Erasing from './Erasure.js'
 import * as References from './FileReferences.js'
 import * as Ids from '../IdGenerator.js'
 import * as GatewayState from './GatewayState.js'
@@ -40,7 +44,16 @@ export const syncGateway: Layer.Layer<SyncGateway | FileReferences | UploadInten
 )
 
 /** Background jobs. */
-export { layer as backgroundJobs } from './BackgroundJobs.js'
+export const backgroundJobs: Layer.Layer<BackgroundJobs, never, IdGenerator> = Layer.provide(
+  Jobs.layer,
+  StoreState.layer,
+)
+
+/** Taking content away for good, of what `workspaces`, `syncGateway`, `backgroundJobs` and `webhooks` remember that are built together with it. */
+export const erasure: Layer.Layer<Erasure> = Layer.provide(Erasing.layer, [
+  StoreState.layer,
+  GatewayState.layer,
+])
 
 /** The account of maintenance runs: only those that others tell of. */
 export { layer as maintenance } from './Maintenance.js'

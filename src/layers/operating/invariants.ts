@@ -15,6 +15,7 @@ import { addFileFunctions, fileInvariants } from './fileInvariants.js'
 import { attempt } from './observer.js'
 import { unbornWorkspace } from '../synchronous/position.js'
 import { requiredTables } from '../sql/schemaVersion.js'
+import { unionAll } from '../sql/union.js'
 import { objectsOf, type SchemaObjects } from './schemaState.js'
 
 /** A rule that does not hold, with the first few that break it. */
@@ -59,6 +60,14 @@ const uuid = `${hex(8)}-${hex(4)}-[1-8]${hex(3)}-[89ABab]${hex(3)}-${hex(12)}`
 const withoutCounter = (table: string) =>
   `SELECT '${table}' AS "in", workspace_id FROM (SELECT DISTINCT workspace_id FROM ${table})
    WHERE workspace_id NOT IN (SELECT workspace_id FROM server_version_counter)`
+
+/** What a workspace has rows in, besides its own and its counter. */
+const ofWorkspaces = [
+  ...['workspace_members', 'workspace_invites', 'workspace_settings', 'webhooks', 'upload_reservations'],
+  ...['change_log', 'trimmed_ops', 'renamed_ops', 'tombstones', 'device_cursors'],
+  ...['file_references', 'file_records', 'file_usage'],
+  ...syncedTables.map((table) => `s_${table}`),
+]
 
 /** Whether the file was adopted from the earlier package, whose list of migrations stays in it. */
 const isAdopted = `EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'kysely_migration')`
@@ -206,6 +215,18 @@ export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
      WHERE active_workspace_id IS NOT NULL AND NOT EXISTS (
        SELECT 1 FROM workspaces AS w JOIN workspace_members AS m ON m.workspace_id = w.id
        WHERE w.id = u.active_workspace_id AND w.deleted = 0 AND m.user_id = u.id)`,
+  ],
+  [
+    // The purge of one that is not is to be gone on with.
+    'a purged workspace is empty, and nothing but a mark',
+    unionAll([
+      `SELECT id AS workspace_id, 'workspaces' AS "in" FROM workspaces
+       WHERE purged_at IS NOT NULL AND NOT (emptied_at IS NOT NULL AND deleted = 1 AND name = '' AND description IS NULL)`,
+      ...ofWorkspaces.map(
+        (table) => `SELECT DISTINCT workspace_id, '${table}' AS "in" FROM ${table}
+          WHERE workspace_id IN (SELECT id FROM workspaces WHERE purged_at IS NOT NULL)`,
+      ),
+    ]),
   ],
   ...fileInvariants,
 ]

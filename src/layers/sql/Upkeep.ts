@@ -11,6 +11,8 @@ import { type Batch, statement } from './batch.js'
 import { Batches } from './Batches.js'
 import { dropEndedStep } from './inviteBatches.js'
 import { stepSize } from './invitesSql.js'
+import { purge } from './purge.js'
+import { purgeSql } from './purgeSql.js'
 import { collectTombstones, trimChangeLog } from './retention.js'
 
 /** Workspaces looked at in one go, most of which have nothing to remove; about a millisecond in the process. */
@@ -48,19 +50,34 @@ interface Chunk {
   readonly due: ReadonlyArray<string>
   /** Where the next one begins, if there is one. */
   readonly next: string | undefined
+  /** The ids of those that are to be purged: of all workspaces, told with the first chunk. */
+  readonly toPurge: ReadonlyArray<string>
 }
 
-const readChunk = (after: string, cutoff: number): Batch<Chunk> => ({
-  statements: [upkeepSql.workspaces({ after, cutoff })],
-  read: ([rows]) =>
+/** What is collected; times in epoch seconds. */
+interface Bounds {
+  readonly cutoff: number
+  /** Removed workspaces are purged that were removed before; null for none. */
+  readonly removedBefore: number | null
+}
+
+const first = ''
+
+const readChunk = (after: string, { cutoff, removedBefore }: Bounds): Batch<Chunk> => ({
+  statements: [
+    upkeepSql.workspaces({ after, cutoff }),
+    ...(after === first ? [purgeSql.waiting({ removedBefore })] : []),
+  ],
+  read: ([rows, waiting = []]) =>
     Either.right({
       count: rows!.length,
       due: rows!.filter(({ isDue }) => isDue === 1).map(({ id }) => id as string),
       next: rows!.length < chunkSize ? undefined : (rows!.at(-1)!.id as string),
+      toPurge: waiting.map(({ id }) => id as string),
     }),
 })
 
-const none: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0 }
+const none: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0, purged: 0 }
 
 /** Collects one workspace; `retention` in seconds. */
 const collectOne = (batches: Batches['Type'], id: string, retention: number, total: UpkeepReport) =>
@@ -74,24 +91,44 @@ const collectOne = (batches: Batches['Type'], id: string, retention: number, tot
       tombstones: total.tombstones + collected.tombstones,
       opIds: total.opIds + trimmed.opIds,
       cursors: total.cursors + collected.cursors + trimmed.cursors,
+      purged: total.purged,
     }
   })
 
 /** Looks at one chunk of workspaces after the other, and gives others their turn in between. */
-const collectAll = (batches: Batches['Type'], retention: number) =>
+const collectAll = (batches: Batches['Type'], retention: number, purgeAfter: number | undefined) =>
   Effect.gen(function* () {
     let total = none
-    for (let after: string | undefined = ''; after !== undefined;) {
-      const cutoff = (yield* epochSeconds) - retention
-      const { count, due, next }: Chunk = yield* batches.read('upkeep', readChunk(after, cutoff))
+    let damaged: StorageError | undefined
+    for (let after: string | undefined = first; after !== undefined;) {
+      const now = yield* epochSeconds
+      const removedBefore = purgeAfter === undefined ? null : now - purgeAfter
+      const bounds = { cutoff: now - retention, removedBefore }
+      const { count, due, next, toPurge }: Chunk = yield* batches.read('upkeep', readChunk(after, bounds))
+      for (const id of toPurge) {
+        // Somebody may have restored it meanwhile.
+        const isPurged = yield* purge(batches, id).pipe(
+          Effect.as(true),
+          Effect.catchTags({
+            WorkspaceIsLive: () => Effect.succeed(false),
+            WorkspaceNotFound: () => Effect.succeed(false),
+          }),
+        )
+        if (isPurged) total = { ...total, purged: total.purged + 1 }
+      }
       for (const id of due) {
-        total = yield* collectOne(batches, id, retention, total)
+        const collected = yield* Effect.either(collectOne(batches, id, retention, total))
+        if (Either.isRight(collected)) total = collected.right
+        // What is damaged concerns one workspace; all other errors would meet the next one as well.
+        else if (collected.left.reason !== 'corrupt') return yield* collected.left
+        else damaged ??= collected.left
         yield* letOthersGo
       }
       total = { ...total, workspaces: total.workspaces + count }
       after = next
       if (after !== undefined) yield* letOthersGo
     }
+    if (damaged !== undefined) return yield* damaged
     return total
   })
 
@@ -108,10 +145,10 @@ export const makeUpkeep = (
 ): Effect.Effect<Upkeep['Type'], never, Batches> =>
   Effect.map(Batches, (batches) =>
     observeUpkeep({
-      collect: ({ retention, workspaceId }) => {
+      collect: ({ retention, workspaceId, purgeAfter }) => {
         const seconds = Duration.toSeconds(retention)
         return workspaceId === undefined
-          ? collectAll(batches, seconds)
+          ? collectAll(batches, seconds, purgeAfter && Duration.toSeconds(purgeAfter))
           : collectOne(batches, workspaceId, seconds, { ...none, workspaces: 1 })
       },
       tidy: Effect.zipRight(dropEndedInvites(batches), tidy),

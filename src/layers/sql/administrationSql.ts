@@ -10,11 +10,10 @@ const isUser = `EXISTS (SELECT 1 FROM users WHERE id = :userId)`
 /** Without what was not asked for, so that a list of all reads no names. */
 const matching = (searched: boolean, withRemoved: boolean) => {
   const conditions = [
-    ...(withRemoved ? [] : ['deleted = 0']),
+    withRemoved ? 'purged_at IS NULL' : 'deleted = 0',
     ...(searched ? [`(instr(lower(name), :folded) > 0 OR id = :search)`] : []),
   ]
-  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
-  return `FROM workspaces INDEXED BY workspaces_by_age ${where}`
+  return `FROM workspaces INDEXED BY workspaces_by_age WHERE ${conditions.join(' AND ')}`
 }
 
 const overview = (ids: string) => `
@@ -78,13 +77,13 @@ const assignment = (who: string) => ({
 export const administrationSql = {
   page: both(page),
   total: both(total),
-  overview: statement(`${overview('workspaces AS w')} WHERE w.id = :workspaceId`),
+  overview: statement(`${overview('workspaces AS w')} WHERE w.id = :workspaceId AND w.purged_at IS NULL`),
 
-  workspace: statement(`SELECT id FROM workspaces WHERE id = :workspaceId`),
+  workspace: statement(`SELECT id FROM workspaces WHERE id = :workspaceId AND purged_at IS NULL`),
   remove: statement(`
     UPDATE workspaces SET deleted = 1, deleted_at = :deletedAt WHERE id = :workspaceId AND deleted = 0`),
   restore: statement(`
-    UPDATE workspaces SET deleted = 0, deleted_at = NULL WHERE id = :workspaceId AND deleted = 1`),
+    UPDATE workspaces SET deleted = 0, deleted_at = NULL WHERE id = :workspaceId AND deleted = 1 AND purged_at IS NULL`),
 
   searchUsers: statement(`
     SELECT id, email, display_name FROM users

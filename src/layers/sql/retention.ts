@@ -9,7 +9,7 @@ import { Effect, Either } from 'effect'
 import { checkCursor, checkRetention } from '../../services/requests.js'
 import type { StorageError } from '../../services/StorageError.js'
 import type { SyncedTable } from '../../services/SyncDomain.js'
-import { DeviceForbidden } from '../../services/SyncErrors.js'
+import { DeviceForbidden, ScopeForbidden } from '../../services/SyncErrors.js'
 import type {
   ChangeLogReport,
   CursorRequest,
@@ -23,7 +23,9 @@ import { type Batch, type Results, type Row, type Statement, statement } from '.
 import type { Batches } from './Batches.js'
 import { contentHash } from './contentHash.js'
 import { contentOf, logEntryColumns, type LogEntryRow } from './logEntry.js'
+import { damage, DamagedPayload } from './payload.js'
 import { perTable } from './perTable.js'
+import { isPurged, purgeSql } from './purgeSql.js'
 
 /** Log entries or tombstones in one step; each costs a second row, so that it writes 1,000 at most. */
 export const stepSize = 500
@@ -53,10 +55,10 @@ const payloadLength = 'coalesce(length(payload_json), 0)'
  * @readByTests of the query plans.
  */
 export const retentionSql = {
-  /** Changes no row where the device is another user's. */
+  /** Changes no row where the device is another user's, or the workspace is purged. */
   reportCursor: statement(`
     INSERT INTO device_cursors (workspace_id, device_id, last_seen_version, updated_at, owner_user_id)
-    VALUES (:workspaceId, :deviceId, :version, :now, :userId)
+    SELECT :workspaceId, :deviceId, :version, :now, :userId WHERE NOT ${isPurged}
     ON CONFLICT (workspace_id, device_id) DO UPDATE SET
       last_seen_version = max(last_seen_version, excluded.last_seen_version), updated_at = excluded.updated_at,
       owner_user_id = coalesce(owner_user_id, excluded.owner_user_id)
@@ -120,17 +122,29 @@ export const retentionSql = {
 }
 
 export const updateCursor =
-  ({ write }: Batches['Type']) =>
+  ({ read, write }: Batches['Type']) =>
   (request: CursorRequest): Effect.Effect<void, DeviceForbidden | GatewayError> =>
     afterCheck(checkCursor(request), ({ workspaceId, userId = null, deviceId, version }) =>
       Effect.flatMap(epochSeconds, (now) =>
-        write('update cursor', report({ workspaceId, userId, deviceId, version, now })),
+        Effect.flatMap(
+          write('update cursor', report({ workspaceId, userId, deviceId, version, now })),
+          (isTaken): Effect.Effect<void, Refused | StorageError> =>
+            isTaken ? Effect.void : Effect.flatMap(read('update cursor', refusal(workspaceId)), Effect.fail),
+        ),
       ),
     )
 
-const report = (cursor: Parameters<typeof retentionSql.reportCursor>[0]): Batch<void, DeviceForbidden> => ({
+const report = (cursor: Parameters<typeof retentionSql.reportCursor>[0]): Batch<boolean> => ({
   statements: [retentionSql.reportCursor(cursor)],
-  read: ([reported]) => (reported!.length > 0 ? Either.void : Either.left(new DeviceForbidden({}))),
+  read: ([reported]) => Either.right(reported!.length > 0),
+})
+
+type Refused = DeviceForbidden | ScopeForbidden
+
+/** Why a report was not taken: asked afterwards, since most are. */
+const refusal = (workspaceId: string): Batch<Refused> => ({
+  statements: [purgeSql.purged({ workspaceId })],
+  read: ([purged]) => Either.right(purged!.length > 0 ? new ScopeForbidden({}) : new DeviceForbidden({})),
 })
 
 /** A collection of one workspace. Times in epoch seconds. */
@@ -168,6 +182,17 @@ const trim = (collection: Collection, old: ReadonlyArray<Row>): Batch<Results> =
   )
 }
 
+/** What meets damage fails with it. */
+const readable = <A>(make: () => A): Effect.Effect<A, StorageError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(make())
+    } catch (error) {
+      if (error instanceof DamagedPayload) return Effect.fail(damage('gc change log')(error))
+      throw error
+    }
+  })
+
 /** Trims the log of a workspace; `retention` in seconds. */
 export const trimChangeLog = (
   { write }: Batches['Type'],
@@ -192,7 +217,7 @@ export const trimChangeLog = (
     let entries = 0
     for (let old = beginning[2]!; old.length > 0;) {
       yield* letOthersWrite
-      const [, raised, , next] = yield* run(trim(collection, old))
+      const [, raised, , next] = yield* run(yield* readable(() => trim(collection, old)))
       if (raised!.length > 0) entries += old.length
       old = next!
     }

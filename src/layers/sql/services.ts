@@ -4,6 +4,7 @@
 import { Layer } from 'effect'
 import type { Administration } from '../../services/Administration.js'
 import type { DeploymentAdmins } from '../../services/DeploymentAdmins.js'
+import type { Erasure } from '../../services/Erasure.js'
 import type { BackgroundJobs } from '../../services/BackgroundJobs.js'
 import type { IdGenerator } from '../../services/IdGenerator.js'
 import type { Invites } from '../../services/Invites.js'
@@ -19,6 +20,7 @@ import * as Admin from './Administration.js'
 import * as Jobs from './BackgroundJobs.js'
 import type { Batches } from './Batches.js'
 import * as Admins from './DeploymentAdmins.js'
+import * as Erasing from './Erasure.js'
 import * as Invitations from './Invites.js'
 import * as MaintenanceLayer from './Maintenance.js'
 import * as Members from './Memberships.js'
@@ -40,6 +42,7 @@ export type SqlServices =
   | DeploymentAdmins
   | BackgroundJobs
   | Webhooks
+  | Erasure
 
 export const sqlServices: Layer.Layer<SqlServices, never, Batches | IdGenerator | ProviderConfig> =
   Layer.mergeAll(
@@ -54,4 +57,5 @@ export const sqlServices: Layer.Layer<SqlServices, never, Batches | IdGenerator 
     Admins.layer,
     Jobs.layer,
     WebhooksLayer.layer,
+    Erasing.layer,
   )

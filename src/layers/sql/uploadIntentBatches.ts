@@ -12,8 +12,10 @@ import {
   settleable,
   type StoredIntent,
 } from '../../services/intentRules.js'
+import { ScopeForbidden } from '../../services/SyncErrors.js'
 import type { QuotaExceeded, UploadIntentConflict } from '../../services/UploadIntents.js'
 import { type Batch, firstOf, type Row } from './batch.js'
+import { purgeSql } from './purgeSql.js'
 import { uploadIntentsSql } from './uploadIntentsSql.js'
 
 interface IntentKey {
@@ -36,7 +38,7 @@ const refusal = <A, E>(either: Either.Either<A, E>): Either.Either<never, E> => 
 export const reserve = (
   { workspaceId, intentId, file, expiresAt, quotaBytes }: CheckedReserve,
   now: number,
-): Batch<void, UploadIntentConflict | QuotaExceeded> => {
+): Batch<void, UploadIntentConflict | QuotaExceeded | ScopeForbidden> => {
   const { hash, mimeType, sizeBytes } = file
   const params = { workspaceId, intentId, hash, mimeType, sizeBytes, expiresAt, now }
   return {
@@ -45,9 +47,11 @@ export const reserve = (
       uploadIntentsSql.intent(params),
       uploadIntentsSql.room(params),
       uploadIntentsSql.forgetOld(params),
+      purgeSql.purged(params),
     ],
     read: (results) => {
       if (firstOf(results, 0) !== undefined) return Either.void
+      if (firstOf(results, 4) !== undefined) return Either.left(new ScopeForbidden({}))
       const id = reservable(intentIn(firstOf(results, 1)), file, now)
       return Either.isLeft(id)
         ? Either.left(id.left)

@@ -3,6 +3,7 @@
  */
 import { rememberSeconds } from '../../services/intentRules.js'
 import { statement } from './batch.js'
+import { isPurged } from './purgeSql.js'
 
 const isStored = (workspaceId: string, hash: string) =>
   `EXISTS (SELECT 1 FROM file_records AS f INDEXED BY file_records_by_hash
@@ -25,11 +26,11 @@ const isSameFile = `hash = :hash AND mime_type = :mimeType AND size_bytes = :siz
 const own = `FROM upload_reservations WHERE workspace_id = :workspaceId AND id = :intentId`
 
 export const uploadIntentsSql = {
-  /** Where the id is free, or held for the same file; a file that takes more room than it holds must fit. */
+  /** Where the workspace is not purged, and the id is free, or held for the same file; a file that takes more room than it holds must fit. */
   reserve: statement(`
     INSERT INTO upload_reservations (workspace_id, id, hash, mime_type, size_bytes, expires_at, created_at)
     SELECT :workspaceId, :intentId, :hash, :mimeType, :sizeBytes, :expiresAt, :now
-    WHERE NOT EXISTS (SELECT 1 ${own} AND NOT (settled_at IS NULL AND ${isSameFile}))
+    WHERE NOT ${isPurged} AND NOT EXISTS (SELECT 1 ${own} AND NOT (settled_at IS NULL AND ${isSameFile}))
       AND (:quotaBytes IS NULL
         OR EXISTS (SELECT 1 FROM (${room}) AS room WHERE isStored OR heldBytes >= :sizeBytes
           OR usedBytes + reservedBytes + :sizeBytes - heldBytes <= :quotaBytes))

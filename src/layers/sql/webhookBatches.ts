@@ -19,6 +19,7 @@ import {
   type CheckedWebhookPatch,
   type Fixed,
   newestFirst,
+  ofPurged,
 } from '../../services/webhookRules.js'
 import type { InvalidInput } from '../../services/InvalidInput.js'
 import {
@@ -84,7 +85,7 @@ const step = (
 })
 
 /** `now` in epoch milliseconds, as everywhere here. */
-export const create = (id: string, draft: CheckedWebhook, now: number): Batch<Webhook> => {
+export const create = (id: string, draft: CheckedWebhook, now: number): Batch<Webhook, InvalidInput> => {
   const { events, customHooks, ...rest } = draft
   return {
     statements: [
@@ -99,7 +100,10 @@ export const create = (id: string, draft: CheckedWebhook, now: number): Batch<We
       webhooksSql.addEvents({ webhookId: id, events: listOf(events) }),
       webhooksSql.addHooks({ webhookId: id, customHooks: listOf(customHooks) }),
     ],
-    read: () => Either.right({ ...draft, id, health: 'unknown', createdAt: now, updatedAt: now }),
+    read: (results) =>
+      firstOf(results, 0) === undefined
+        ? ofPurged()
+        : Either.right({ ...draft, id, health: 'unknown', createdAt: now, updatedAt: now }),
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { mostBytes, mostListed } from '../../services/deliveryRules.js'
 import { statement } from './batch.js'
+import { isPurged } from './purgeSql.js'
 
 /** Deliveries in one step of a change to many, if they are no larger than `mostBytes`. */
 export const stepSize = 500
@@ -121,8 +122,8 @@ export const webhooksSql = {
   create: statement(`
     INSERT INTO webhooks (id, scope, user_id, workspace_id, url, label, events_json, custom_hooks_json, signing_secret_enc,
       enabled, health, created_at, updated_at)
-    VALUES (:webhookId, :scope, :userId, :workspaceId, :url, :label, :eventsJson, :customHooksJson, :signingSecretEnc,
-      :enabled, 'unknown', :now, :now)`),
+    SELECT :webhookId, :scope, :userId, :workspaceId, :url, :label, :eventsJson, :customHooksJson, :signingSecretEnc,
+      :enabled, 'unknown', :now, :now WHERE NOT ${isPurged} RETURNING 1 AS created`),
   addEvents: statement(eventsOf),
   addHooks: statement(hooksOf),
 

@@ -8,7 +8,7 @@ import { Effect, Either } from 'effect'
 import { leapSize, rebasedClock } from '../../services/epochs.js'
 import { type CheckedOp, isSameAsStands, isUuid, sameContent } from '../../services/opRules.js'
 import { checkPush } from '../../services/requests.js'
-import { OpConflict, OpForbidden } from '../../services/SyncErrors.js'
+import { OpConflict, OpForbidden, ScopeForbidden } from '../../services/SyncErrors.js'
 import {
   type GatewayError,
   OpAccepted,
@@ -25,6 +25,7 @@ import { FileIndex } from './fileIndex.js'
 import { contentOf, type LogEntryRow } from '../sql/logEntry.js'
 import { afterCheck } from '../afterCheck.js'
 import type { News } from '../news.js'
+import { purgeSql } from '../sql/purgeSql.js'
 import { type Position, positionOf } from './position.js'
 import { pushSql } from './pushSql.js'
 import { Records, standingOp } from './records.js'
@@ -44,7 +45,10 @@ export const push =
         return Effect.flatMap(epochSeconds, (now) =>
           database.write(
             'push',
-            (connection) => Either.right(new Batch(connection, workspaceId, userId, now).push(checked)),
+            (connection) =>
+              connection.first(purgeSql.purged.sql, workspaceId) === undefined
+                ? Either.right(new Batch(connection, workspaceId, userId, now).push(checked))
+                : Either.left(new ScopeForbidden({})),
             () => news.announce(workspaceId),
           ),
         )

@@ -1,0 +1,140 @@
+/**
+ * Of a purged workspace no byte is left in the file, once it is vacuumed; and what an interruption left of a purge, upkeep takes.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { Effect, Layer, Logger, Option } from 'effect'
+import { expect, it } from 'vitest'
+import { layerWithConfig } from '../../src/layers/index.js'
+import * as Config from '../../src/layers/ProviderConfig.js'
+import { requiredTables } from '../../src/layers/sql/schemaVersion.js'
+import { Erasure, Upkeep } from '../../src/services/index.js'
+import { makeCommand } from '../support/command.js'
+import { migratedFile } from '../support/migratedFile.js'
+
+const { folder, run } = makeCommand()
+
+const workspaceId = 'the-workspace'
+
+/** Of people and of the server: what a workspace does not hold. */
+const ofOthers = ['users', 'auth_accounts', 'deployment_admins', 'rate_limit_windows']
+
+const sentinel = (table: string, column: string) => `<<${table}.${column}>>`
+
+/** What a column has to be for its row to be one, by table and column or by column alone. */
+const given: Readonly<Record<string, string | number | null>> = {
+  workspace_id: workspaceId,
+  table_name: 'messages',
+  op: 'put',
+  deleted: 0,
+  role: 'viewer',
+  'server_version_counter.value': 20,
+  version_offset: 0,
+  clock_offset: 0,
+  clock_base: 0,
+  'workspaces.id': workspaceId,
+  'workspaces.deleted': 1,
+  'workspaces.purged_at': null,
+  'workspaces.emptied_at': null,
+  'workspace_invites.status': 'revoked',
+  'jobs.status': 'complete',
+  'jobs.thread_id': sentinel('s_threads', 'pk'),
+  'job_documents.name': 'execution',
+  job_id: sentinel('jobs', 'id'),
+  webhook_id: sentinel('webhooks', 'id'),
+  'webhooks.scope': 'user',
+  'webhooks.health': 'healthy',
+  'hook_deliveries.status': 'pending',
+  'hook_deliveries.ended': 0,
+  ended: 0,
+  enabled: 1,
+  has_execution: 1,
+}
+
+interface Column {
+  readonly name: string
+  readonly type: string
+}
+
+const columnsOf = (database: Sqlite.Database, table: string) =>
+  database.prepare<[], Column>(`SELECT name, type FROM pragma_table_info('${table}')`).all()
+
+const valueOf = (table: string, { name, type }: Column) => {
+  const own = given[`${table}.${name}`] ?? given[name]
+  if (`${table}.${name}` in given || own !== undefined) return own
+  if (type === 'TEXT') return sentinel(table, name)
+  return type === 'BLOB' ? Buffer.from(sentinel(table, name)) : 1
+}
+
+/** A row in every table that a workspace has rows in; gives the sentinels in it. */
+const fillAll = (file: string) => {
+  const database = new Sqlite(file)
+  database.pragma('foreign_keys = OFF')
+  const sentinels = new Set<string>()
+  for (const table of requiredTables) {
+    if (ofOthers.includes(table)) continue
+    const columns = columnsOf(database, table)
+    const values = columns.map((column) => valueOf(table, column))
+    database.prepare(`INSERT INTO ${table} VALUES (${columns.map(() => '?').join()})`).run(...values)
+    for (const value of values) if (String(value).startsWith('<<')) sentinels.add(String(value))
+  }
+  database.close()
+  return [...sentinels]
+}
+
+/** What of some texts stands in the file or beside it. */
+const foundIn = (file: string, texts: ReadonlyArray<string>) => {
+  const parts = ['', '-wal', '-shm'].map((suffix) => `${file}${suffix}`).filter((part) => existsSync(part))
+  const bytes = Buffer.concat(parts.map((part) => readFileSync(part)))
+  return texts.filter((text) => bytes.includes(text))
+}
+
+const withServices = <A, E>(file: string, body: Effect.Effect<A, E, Erasure | Upkeep>) =>
+  body.pipe(
+    Effect.provide(
+      Layer.provide(layerWithConfig, Config.layerOf({ dbPath: file, gcInterval: Option.none() })),
+    ),
+    Effect.provide(Logger.remove(Logger.defaultLogger)),
+    Effect.runPromise,
+  )
+
+const rowsLeft = (file: string) => {
+  const database = new Sqlite(file, { readonly: true })
+  const left = requiredTables.filter(
+    (table) => !ofOthers.includes(table) && database.prepare(`SELECT 1 FROM ${table}`).get() !== undefined,
+  )
+  database.close()
+  return left
+}
+
+/** The mark, and how far its versions are. */
+const mark = ['workspaces', 'server_version_counter']
+
+it('a purge and a vacuum leave no byte of what a workspace held, in whichever table', async () => {
+  const file = await migratedFile(join(folder, 'bytes.db'))
+  const sentinels = fillAll(file)
+  expect(sentinels.length).toBeGreaterThan(90)
+  expect(foundIn(file, sentinels)).toEqual(sentinels)
+  await withServices(
+    file,
+    Effect.flatMap(Erasure, (erasure) => erasure.purgeWorkspace({ workspaceId })),
+  )
+  expect(rowsLeft(file).sort()).toEqual([...mark].sort())
+  expect((await run(file, ['vacuum'])).code).toBe(0)
+  expect(foundIn(file, [...sentinels, workspaceId])).toEqual([workspaceId])
+  expect((await run(file, ['check'])).code).toBe(0)
+})
+
+it('upkeep takes what an interruption left of a purge', async () => {
+  const file = await migratedFile(join(folder, 'interrupted.db'))
+  fillAll(file)
+  const database = new Sqlite(file)
+  database.exec(`UPDATE workspaces SET purged_at = 1, name = '', description = NULL`)
+  database.close()
+  await withServices(
+    file,
+    Effect.flatMap(Upkeep, ({ collect }) => collect({ retention: '1 day' })),
+  )
+  expect(rowsLeft(file).sort()).toEqual([...mark].sort())
+})
