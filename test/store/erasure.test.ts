@@ -52,6 +52,21 @@ suiteOverBatches('purging a workspace', (subject) => {
   const purge = (workspaceId: string) => subject().erasure.purgeWorkspace({ workspaceId })
   const preview = (workspaceId: string) => subject().erasure.previewPurge({ workspaceId })
 
+  it('leaves a job that answers in another workspace of its user too, as after an import', async () => {
+    const { workspaceId, owner, job } = await full(subject())
+    const other = await newWorkspace(subject(), owner)
+    await subject().push({
+      ...scope(other),
+      ops: [put({ id: 'again', table: 'threads', pk: `t-${workspaceId}` })],
+    })
+    await remove(subject(), workspaceId)
+    expect(await preview(workspaceId)).toMatchObject({ jobs: 0 })
+    expect(await purge(workspaceId)).toMatchObject({ jobs: 0 })
+    expect(await subject().host.backgroundJobProvider.getJob(job, owner)).not.toBeNull()
+    await remove(subject(), other)
+    expect(await purge(other)).toMatchObject({ jobs: 1 })
+  })
+
   it('takes what it holds, as it was said before, and nothing of others', async () => {
     const [one, other] = [await full(subject()), await full(subject())]
     const before = await subject().view(other.workspaceId)
