@@ -17,8 +17,18 @@
 /** The versions of one epoch. A safe integer holds two million. */
 export const leapSize = 2 ** 32
 
-/** How many epochs a device may be ahead and still be believed. */
+/** How many epochs a device may be ahead, of its workspace or of the time, and still be believed. */
 const believable = 16
+
+/** 2026-01-01 in epoch seconds, and how long it takes the time to pass an epoch: so they last until 2065. */
+const [firstEpoch, epochSeconds] = [1_767_225_600, 600]
+
+/**
+ * What leaps go over of which nobody knows how far devices have got, `now` in epoch seconds. It rises with the time: else one backup that
+ * is restored twice would begin twice with the same versions, and devices that have them from the first time would miss the second.
+ */
+export const assumedSeen = (now: number): number =>
+  leapSize * Math.max(0, Math.floor((now - firstEpoch) / epochSeconds))
 
 /** A workspace leaps for a device once in this many seconds, so that nobody can make all others pull everything for ever. */
 const leapPause = 86_400
@@ -39,7 +49,7 @@ export const isFromBeforeRestore = (
 ): boolean =>
   workspace.stored > 0 &&
   cursor > workspace.version &&
-  cursor <= workspace.version + believable * leapSize &&
+  cursor <= Math.max(workspace.version, assumedSeen(now)) + believable * leapSize &&
   (workspace.leaptAt === null || now - workspace.leaptAt >= leapPause)
 
 /**

@@ -4,7 +4,7 @@
 import { copyFileSync, existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { wins } from '../../src/services/Revision.js'
 import { downgrade } from '../support/earlierRelease.js'
 import { put, scope, opId } from '../support/ops.js'
@@ -30,11 +30,17 @@ const server = async () => {
       database.prepare('VACUUM INTO ?').run(backup)
       database.close()
     },
-    restore: async ({ withNote = true, asIfUpgraded = false } = {}) => {
+    /** `note`: what there is in place of the note that was there. */
+    restore: async ({
+      withNote = true,
+      asIfUpgraded = false,
+      note = undefined as string | undefined,
+    } = {}) => {
       await subject.close()
       copyFileSync(backup, file)
       if (asIfUpgraded) await downgrade(file, 3)
       if (!withNote) rmSync(`${file}-seen`)
+      if (note !== undefined) writeFileSync(`${file}-seen`, note)
       subject = await subjectOnFile(file)
     },
     reopen: async () => {
@@ -243,6 +249,61 @@ describe('after the restore of an older backup', () => {
       expect(other.live()).toMatchObject(await liveOnServer(host.subject()))
     }
     await host.close()
+  })
+
+  describe('on an empty machine, twice from the same backup', () => {
+    afterEach(() => void vi.useRealTimers())
+
+    const lifetimes = async (note: string | undefined, minutes: number) => {
+      vi.useFakeTimers({ toFake: ['Date'], now: new Date('2027-03-01T12:00:00Z') })
+      const host = await server()
+      const [old, other] = [new Device('old'), new Device('other')]
+      old.edit('messages', 'a', 'put', 'first life')
+      await old.synchronise(host.subject())
+      host.backup()
+      const wipedAndRestored = async () => {
+        vi.setSystemTime(Date.now() + minutes * 60_000)
+        await host.restore({ withNote: false, note })
+      }
+      await wipedAndRestored()
+      for (const pk of ['b', 'c', 'd', 'a']) old.edit('messages', pk, 'put', 'second life')
+      await settle(host, [old])
+      await wipedAndRestored()
+      for (const pk of ['e', 'f', 'g', 'h', 'i']) other.edit('messages', pk, 'put', 'third life')
+      await settle(host, [other, old])
+      return { host, old, other }
+    }
+
+    // What `restore` writes where there was no note, and what the README says to write.
+    it.each(['9007199254740991 1 0\n', '9007199254740991\n'])(
+      'with the note %j all devices agree on every record that the server has',
+      async (note) => {
+        const { host, old, other } = await lifetimes(note, 11)
+        expect(old.live()).toMatchObject(await liveOnServer(host.subject()))
+        expect(other.live()).toEqual(await liveOnServer(host.subject()))
+        await host.close()
+      },
+    )
+
+    it('without a note every change reaches every device', async () => {
+      const { host, old } = await lifetimes(undefined, 11)
+      const missed = ['e', 'f', 'g', 'h', 'i'].filter((pk) => !old.rows.has(`messages/${pk}`))
+      expect(missed).toEqual([])
+      await host.close()
+    })
+
+    it('a device from a later life is believed by a copy of the whole folder from before', async () => {
+      const { host, old } = await lifetimes('9007199254740991\n', 11)
+      // As the folder was: file and note.
+      await host.restore({ note: '1 1 0\n' })
+      vi.setSystemTime(Date.now() + 2 * 86_400_000)
+      await settle(host, [old])
+      const fresh = new Device('fresh')
+      fresh.edit('messages', 'z', 'put', 'after')
+      await settle(host, [fresh, old])
+      expect(old.rows.has('messages/z')).toBe(true)
+      await host.close()
+    })
   })
 
   it('a backup from before an upgrade is recognised too', async () => {

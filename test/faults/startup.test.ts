@@ -149,6 +149,8 @@ const places: ReadonlyArray<readonly [what: string, make: () => string, says: Re
     () => join(file('flat', ''), 'new.db'),
     /flat\/or3\.db is a file and no folder; set/,
   ],
+  // Only where there is such a file system; elsewhere the root may not be written.
+  ['a folder where the system lets nobody make one', () => '/proc/nope/or3.db', /folder cannot be made/],
   ['a folder in a file', () => join(file('flatter', ''), 'in', 'new.db'), /is a file and no folder; set/],
 ]
 

@@ -11,7 +11,7 @@ import { BackupRefused, checkCopy, type Checked, companions, extentIn } from './
 import { makeConnection } from '../synchronous/connection.js'
 import { copyNew, resemble, syncFile, syncFolderOf } from './files.js'
 import { type Holder, holdersOf, holdersText } from './holders.js'
-import { type Extent, lastSeen } from '../synchronous/leap.js'
+import { type Extent, lastSeen, unknown } from '../synchronous/leap.js'
 import { rootMessage } from '../causes.js'
 import { isDriverError, sqliteCode } from '../synchronous/sqliteErrors.js'
 import { native } from '../synchronous/native.js'
@@ -71,7 +71,7 @@ const noteFor = ({ extent: restored, schema }: Checked, seen: ReadonlyArray<Exte
   const total =
     // Nobody knows yet how many versions one of the earlier package has when it is adopted.
     seen.length === 0 || schema.kind !== 'ours'
-      ? Number.MAX_SAFE_INTEGER
+      ? unknown
       : Math.max(
           restored.total + 1,
           greatest(({ total }) => total),

@@ -20,10 +20,30 @@ const thisUser = () => {
 const denied = (error: unknown, whatToGive: string) =>
   codeOf(error) === 'EROFS' ? 'the file system is read-only; remount it or use another' : whatToGive
 
+const isFolder = (path: string) => {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+/** One after the other: where a folder cannot be made, as below `/proc`, Node's own way of making all of them does not end. */
+const makeFolder = (folder: string): void => {
+  if (isFolder(folder)) return
+  makeFolder(dirname(folder))
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    // Another process may have been first.
+    if (!isFolder(folder)) throw error
+  }
+}
+
 /** The folder's journals make it as needful of permission as the file. */
 const checkFolder = (folder: string): string | undefined => {
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
   } catch (error) {
     return codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR'
       ? `a part of ${folder} is a file and no folder; set OR3_SQLITE_DB_PATH to another path`
@@ -58,14 +78,6 @@ export const settledSize = (path: string): number => {
 
 /** Whether there is more than a name: SQLite makes an empty file as soon as a process looks. */
 export const isFilled = (path: string): boolean => existsSync(path) && statSync(path).size > 0
-
-const isFolder = (path: string) => {
-  try {
-    return statSync(path).isDirectory()
-  } catch {
-    return false
-  }
-}
 
 /** Makes the folder if need be. Throws a `DatabaseOpenError` that says what to do. */
 export const prepareFile = (path: string): void => {

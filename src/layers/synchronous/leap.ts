@@ -8,7 +8,7 @@
  */
 import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { Either } from 'effect'
-import { leapOver } from '../../services/epochs.js'
+import { assumedSeen, leapOver } from '../../services/epochs.js'
 import * as metrics from '../../services/metrics.js'
 import { type Connection, transaction } from './connection.js'
 import { positionOf, unbornWorkspace } from './position.js'
@@ -57,6 +57,9 @@ export const leap = (
   const clocks = overClocks === undefined ? 0 : leapOver(overClocks, clockBase)
   connection.run(leapSql.rise, { workspaceId, versions, clocks, now })
 }
+
+/** A total of which a note says no more than that devices have seen more than is there; `restore` writes it where there was no note. */
+export const unknown = Number.MAX_SAFE_INTEGER
 
 /** Beside the file itself, whatever links lead to it. */
 const noteOf = (dbPath: string) => `${existsSync(dbPath) ? realpathSync(dbPath) : dbPath}-seen`
@@ -118,7 +121,10 @@ export const leapIfRestored = (connection: Connection, dbPath: string, now: numb
       // Another process may have come first, or just have made both the database and the note.
       const seen = olderThan()
       if (seen === undefined) return Either.right(false)
-      const leapOne = (id: string) => leap(connection, id, now, seen.highest ?? 0, seen.clockBase)
+      const { total = unknown, highest = 0, clockBase } = seen
+      const assumed = total < unknown ? 0 : assumedSeen(now)
+      const clocks = clockBase === undefined ? undefined : Math.max(clockBase, assumed)
+      const leapOne = (id: string) => leap(connection, id, now, Math.max(highest, assumed), clocks)
       for (const { id } of connection.all<{ id: string }>(leapSql.workspaces, unbornWorkspace)) leapOne(id)
       // Those that the backup does not know yet begin above what devices remember of them.
       leapOne(unbornWorkspace)
