@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -57,7 +58,7 @@ const block = (title: string, language: string, index = 0) => {
 const machine = mkdtempSync(join(tmpdir(), 'or3-e2e-operating-'))
 const place = (path: string) => join(machine, path)
 const database = place('data/or3-sync.db')
-for (const folder of ['data', 'backup', 'etc', 'tmp']) mkdirSync(place(folder))
+for (const folder of ['etc', 'tmp', 'srv']) mkdirSync(place(folder))
 
 let consumer: string
 let port: number
@@ -66,7 +67,7 @@ let server: Server
 /** The same text, with paths and addresses that are this machine's. */
 const here = (text: string) =>
   text
-    .replaceAll(/(?<![\w.])\/(data|backup|etc|tmp)\b/g, `${machine}/$1`)
+    .replaceAll(/(?<![\w.])\/(data|backup|etc|tmp|srv)\b/g, `${machine}/$1`)
     .replaceAll('localhost:3000', `127.0.0.1:${port}`)
 
 /** Litestream itself: the package's command is a script, which would not pass on how it is ended. */
@@ -89,8 +90,16 @@ const shell = (code: string) => {
   return run('bash', ['-euo', 'pipefail', '-c', here(script)], { env: environment(), all: true })
 }
 
+/** What the unit of the guide sets, on this machine. */
+const unit = (name: string) =>
+  [...block('The first evening', 'ini').matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value]) =>
+    here(value!),
+  )
+
 const serve = async (env: Env = {}) => {
-  server = await startServer({ OR3_SQLITE_DB_PATH: database, PORT: `${port}`, ...env })
+  const own = Object.fromEntries(unit('Environment').map((line) => line.split('=') as [string, string]))
+  expect(own).toMatchObject({ OR3_SQLITE_DB_PATH: database, PORT: '3000' })
+  server = await startServer({ ...own, PORT: `${port}`, ...env })
 }
 
 /** What the server had to say besides its news. */
@@ -102,6 +111,7 @@ const url = () => `http://127.0.0.1:${port}`
 beforeAll(async () => {
   await builtHost()
   consumer = await plainConsumer()
+  symlinkSync(consumer, place('srv/or3'))
   port = await freePort()
 })
 
@@ -142,12 +152,14 @@ describe.sequential('the guide for operators', () => {
     const said = await shell(block('The first evening', 'bash'))
     expect(newsIn(said.replaceAll(/^/gm, ''))).toEqual([])
     expect(said).toContain('up to date')
+    for (const folder of ['data', 'backup']) expect(statSync(place(folder)).mode & 0o777).toBe(0o700)
+    expect(unit('ExecStart')).toEqual(['node .output/server/index.mjs'])
     await serve()
     laptop = await SyncingDevice.signIn(url(), 'ada', 'laptop')
     phone = await SyncingDevice.signIn(url(), 'ada', 'phone')
     const { id } = laptop.http.session.user
     expect(await shell(block('The first evening', 'bash', 1).replace('USER_ID', id))).toBe(
-      `${id}  -  "ada"\n${id} administers the deployment\n`,
+      `${id}  -  "ada"\n${id} administers the deployment\n${id}  -  "ada"\n`,
     )
   })
 
@@ -164,7 +176,11 @@ describe.sequential('the guide for operators', () => {
     const old = place('backup/or3-sync-2020-01-01.db')
     writeFileSync(old, '')
     utimesSync(old, 1e9, 1e9)
-    for (let night = 0; night < 2; night++) expect(await shell(block('Backups', 'bash'))).toContain('checked')
+    // As cron does: a per cent sign is what it would end the command at.
+    const [, line] = /^17 3 \* \* \* (.*)$/m.exec(block('Backups', ''))!
+    expect(line).not.toMatch(/[^\\]%/)
+    for (const night of [block('Backups', 'bash'), line!.replaceAll('\\%', '%')])
+      expect(await shell(night)).toContain('checked')
     expect(readdirSync(place('backup'))).toEqual([expect.stringMatching(/^or3-sync-\d{4}-\d\d-\d\d\.db$/)])
   })
 
@@ -242,6 +258,9 @@ describe.sequential('the guide for operators', () => {
     rmSync(place('data'), { recursive: true })
     const said = await shell(block('Restore drill', 'bash', 2))
     expect(said).toContain('assumes the most')
+    expect(said).toMatch(/restored from .*, 1 workspace, /)
+    expect(readdirSync(place('data')).sort()).toEqual(['or3-sync.db', 'or3-sync.db-seen'])
+    expect(readdirSync(place('backup')).filter((name) => name.startsWith('replica'))).toEqual([])
     await serve()
     await synchronise()
     const known = await fresh()
@@ -285,7 +304,7 @@ describe.sequential('the guide for operators', () => {
 
   it('has all its commands run, and each section says by what', () => {
     // The images need an engine of containers: `container.test.ts` does what they say.
-    const run = sections.flatMap(({ blocks }) => blocks).filter(({ language }) => language !== '')
+    const run = sections.flatMap(({ blocks }) => blocks).filter(({ code }) => !code.startsWith('docker '))
     expect(run.filter(({ code }) => !done.has(code))).toEqual([])
     for (const { title, text } of sections.filter(({ title }) => title !== '')) {
       const tests = [...text.matchAll(/<!-- (.*) -->/g)].flatMap(([, names]) => names!.split(', '))
