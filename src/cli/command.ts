@@ -6,6 +6,8 @@ import * as NodeContext from '@effect/platform-node/NodeContext'
 import { Cause, Config, Console, Effect, Exit, Option } from 'effect'
 import { backup, restore } from './backup.js'
 import { check } from './check.js'
+import { copy } from './copy.js'
+import { dump } from './dump.js'
 import { exitCodeOf, exitCodes, lineOf, usage } from './failure.js'
 import { migrate } from './migrate.js'
 import { loggerLayer, withPlainOutput } from './output.js'
@@ -33,6 +35,8 @@ const root = Command.make(name, {}, () => usage(`name a command; \`${name} --hel
     vacuum,
     backup,
     restore,
+    copy,
+    dump,
     exportCommand,
     importCommand,
   ]),

@@ -3,8 +3,9 @@
  */
 import { existsSync } from 'node:fs'
 import { Effect, Layer, Option } from 'effect'
+import { storageMessage } from '../layers/causes.js'
 import { observedFile } from '../layers/operating/Observed.js'
-import { observe } from '../layers/operating/observer.js'
+import { observe, patienceMillis } from '../layers/operating/observer.js'
 import { schemaState } from '../layers/operating/schemaState.js'
 import { emptySchema, type SchemaState } from '../layers/sql/schemaLook.js'
 import { layerWithConfig } from '../layers/Provider.js'
@@ -14,11 +15,14 @@ import { sqlServices } from '../layers/sql/services.js'
 import { batchesOn } from '../layers/synchronous/Batches.js'
 import { makeConnection } from '../layers/synchronous/connection.js'
 import { databaseOn } from '../layers/synchronous/Database.js'
+import { native } from '../layers/synchronous/native.js'
 import * as Migrator from '../layers/synchronous/SchemaMigrator.js'
+import { openError } from '../layers/synchronous/sqliteErrors.js'
 import { ProviderConfig, type ProviderSettings } from '../services/ProviderConfig.js'
 import { SchemaMigrator } from '../services/SchemaMigrator.js'
+import { StorageError } from '../services/StorageError.js'
 import { failed } from './failure.js'
-import { type FileTarget, requireCurrent } from './target.js'
+import { type FileTarget, requireCurrent, type Target } from './target.js'
 
 /** Also of an empty file: no command but `restore` makes a database of one. */
 const requireOurs = (file: string, { kind }: SchemaState) =>
@@ -106,6 +110,24 @@ export const fileTarget = (settings: ProviderSettings, file: string): FileTarget
           body,
           Layer.provide(sqlServices, Layer.mergeAll(engine, config, IdGenerator.layer)),
         )
+      }),
+    ),
+  failing: Effect.mapError((error) =>
+    error instanceof StorageError ? failed(`${file}: ${storageMessage(error)}`) : error,
+  ) as Target['failing'],
+  filling: (body) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const database = yield* Effect.acquireRelease(
+          Effect.try({
+            try: () => native.open(file, { fileMustExist: true, timeout: patienceMillis }),
+            catch: openError(file),
+          }),
+          (database) => Effect.sync(() => database.close()),
+        )
+        database.pragma('journal_mode = WAL')
+        database.pragma('synchronous = NORMAL')
+        return yield* body(batchesOn(databaseOn(makeConnection(database))))
       }),
     ),
   schema: reading(file, (database) => Effect.sync(() => schemaState(makeConnection(database)))),

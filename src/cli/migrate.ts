@@ -3,6 +3,7 @@
  */
 import { Command, Options } from '@effect/cli'
 import { Effect } from 'effect'
+import { howToFinishCopy, isUnfinishedCopy } from '../layers/sql/schemaVersion.js'
 import { failed } from './failure.js'
 import { say } from './output.js'
 import { existing, existingOrNew } from './settings.js'
@@ -20,6 +21,7 @@ export const migrate = Command.make('migrate', { dryRun, create }, ({ dryRun, cr
     const target = yield* create ? existingOrNew : existing
     const { name } = target
     const { kind, applied, pending } = yield* target.schema
+    if (kind === 'newer' && isUnfinishedCopy(applied)) return yield* failed(`${name} ${howToFinishCopy}`)
     if (kind === 'newer')
       return yield* failed(`${name} has schema ${applied}, of a newer release: there is no way back`)
     if (kind === 'legacy' && !target.legacy.isAdopted) return yield* failed(target.legacy.message)

@@ -74,6 +74,14 @@ const placeOf = (path: string, variable: string): Effect.Effect<string, Problem>
     : usage(`there is no folder ${folder}: make it, or check ${variable}`)
 }
 
+/** Where a file is or will be that an option names. */
+export const newPlace = (path: string, option: string): Effect.Effect<string, Problem> => {
+  if (!existsSync(path)) return placeOf(path, option)
+  return statSync(path).isFile()
+    ? Effect.sync(() => realpathSync(path))
+    : usage(`${path} is no file: check ${option}`)
+}
+
 const placeIn = ({ dbPath }: ProviderSettings) => placeOf(dbPath, 'OR3_SQLITE_DB_PATH')
 
 /** The same of an address, if it is that of a file. */

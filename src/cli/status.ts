@@ -4,6 +4,7 @@
 import { Command, Options } from '@effect/cli'
 import { Effect } from 'effect'
 import type { DatabaseStatus, FileFacts, WorkspaceStatus } from '../layers/operating/inspect.js'
+import { isUnfinishedCopy } from '../layers/sql/schemaVersion.js'
 import { ageText, bytesText, countText, quoted, say, printable } from './output.js'
 import { existing } from './settings.js'
 
@@ -16,6 +17,7 @@ const schemaText = ({ schema: { kind, applied, pending }, toAdopt }: DatabaseSta
   const names = pending.map(({ name }) => name).join(', ')
   switch (kind) {
     case 'newer':
+      if (isUnfinishedCopy(applied)) return 'none yet: this is an unfinished copy'
       return `${applied}, of a newer release`
     case 'legacy':
       return `of the earlier package, ${countText(toAdopt?.workspaces ?? 0, 'workspace')}, ${countText(toAdopt?.versions ?? 0, 'version')}; pending: ${names}`

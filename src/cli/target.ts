@@ -4,7 +4,9 @@
  */
 import { Effect, type Scope } from 'effect'
 import type { Observed } from '../layers/operating/Observed.js'
+import type { Batches } from '../layers/sql/Batches.js'
 import type { SqlServices } from '../layers/sql/services.js'
+import { howToFinishCopy, isUnfinishedCopy } from '../layers/sql/schemaVersion.js'
 import type { SchemaState } from '../layers/sql/schemaLook.js'
 import type { ProviderSettings } from '../services/ProviderConfig.js'
 import type { SchemaError, SchemaVersion } from '../services/SchemaMigrator.js'
@@ -37,6 +39,14 @@ export interface Target {
   readonly asking: <A, E>(body: Effect.Effect<A, E, SqlServices>) => Effect.Effect<A, E | Trouble>
   /** Before a migration: there may be no database yet, where a service makes one. */
   readonly schema: Effect.Effect<SchemaState, Trouble>
+  /** Has faults of the storage say of which database they are, and what to do. */
+  readonly failing: <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+  ) => Effect.Effect<A, Exclude<E, StorageError> | Failure, R>
+  /** Runs a body with the bare engine, on which nothing is checked. */
+  readonly filling: <A, E>(
+    body: (engine: Batches['Type']) => Effect.Effect<A, E>,
+  ) => Effect.Effect<A, E | Trouble>
   /** Applies what is pending, and tells what that was. */
   readonly migrating: Effect.Effect<ReadonlyArray<SchemaVersion>, Trouble>
 }
@@ -50,6 +60,7 @@ export const requireCurrent = (
   { name, legacy }: Pick<Target, 'name' | 'legacy'>,
   { kind, applied, pending }: SchemaState,
 ): Effect.Effect<void, Failure> => {
+  if (kind === 'newer' && isUnfinishedCopy(applied)) return failed(`${name} ${howToFinishCopy}`)
   if (kind === 'newer')
     return failed(`${name} has schema ${applied}, of a newer release: install the release that wrote it`)
   if (kind === 'legacy') return failed(legacy.message)

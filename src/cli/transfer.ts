@@ -35,11 +35,11 @@ const writeAll = (target: Target, id: string, stream: NodeJS.WritableStream) =>
   )
 
 /** Under its own name only when it is complete. */
-const toFile = (
+export const toFile = <A, E, R>(
   target: string,
   force: boolean,
   database: string | undefined,
-  write: (stream: NodeJS.WritableStream) => ReturnType<typeof writeAll>,
+  write: (stream: NodeJS.WritableStream) => Effect.Effect<A, E, R>,
 ) =>
   Effect.gen(function* () {
     const file = yield* writable(target, force, database)

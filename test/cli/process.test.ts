@@ -53,6 +53,8 @@ const commands: ReadonlyArray<readonly [args: string, code: number, says: RegExp
   ['vacuum', 0, /given back$/m],
   ['backup PLACE/copy.db', 0, /, checked; schema/],
   ['restore BACKUP', 0, /: restored from/],
+  ['copy --to PLACE/copied.db', 0, /both sides are equal$/],
+  ['dump', 0, /^PRAGMA foreign_keys = OFF;\nBEGIN;\n/],
   ['export --workspace WORKSPACE', 0, /^\{"format"/],
   ['export --workspace WORKSPACE --out PLACE/export.ndjson', 0, /12 records of workspace/],
   ['status --nonsense', 2, /--nonsense/],

@@ -258,6 +258,8 @@ describe('arguments', () => {
       'vacuum',
       'backup',
       'restore',
+      'copy',
+      'dump',
       'export',
       'import',
     ]) {

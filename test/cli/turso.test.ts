@@ -338,7 +338,7 @@ describe('gc', () => {
 
 describe('what is the service\u2019s own', () => {
   it.each([
-    [['backup', 'COPY'], /turso db create NAME --from-db NAME --timestamp TIME.*turso db shell NAME \.dump/],
+    [['backup', 'COPY'], /turso db create NAME --from-db NAME --timestamp TIME.*or3-sqlite copy --to FILE/],
     [['restore', 'COPY'], /turso db create NAME --from-db NAME --timestamp TIME.*OR3_SQLITE_TURSO_URL/],
     [['vacuum'], /Turso looks after/],
   ])('%j says what there is in its place', async (args, says) => {

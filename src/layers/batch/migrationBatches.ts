@@ -15,7 +15,7 @@ import { migrationClient } from '../sql/migrationClient.js'
 import { migrationsTable } from '../sql/schemaVersion.js'
 
 /** Tables without a rowid only save space, and not every engine has them. */
-const portable = (sql: string) => sql.replace(/\s*\bWITHOUT ROWID\b/, '')
+export const portable = (sql: string) => sql.replace(/\s*\bWITHOUT ROWID\b/, '')
 
 const isRead = /^\s*(?:SELECT|PRAGMA)\b/i
 

@@ -15,6 +15,7 @@ import { type Extent, leapSql } from '../synchronous/leap.js'
 import { attempt, patienceMillis, pinSnapshot } from './observer.js'
 import { schemaState, withOffsetsOf } from './schemaState.js'
 import type { SchemaState } from '../sql/schemaLook.js'
+import { howToFinishCopy, isUnfinishedCopy } from '../sql/schemaVersion.js'
 import { rootMessage } from '../causes.js'
 import { busyError, isDriverError, toStorageError } from '../synchronous/sqliteErrors.js'
 import { native } from '../synchronous/native.js'
@@ -144,7 +145,11 @@ export const checkCopy = (
             return refuse(`is damaged: ${problem?.integrity_check.split('\n').at(-1)}`)
           const schema = schemaState(connection)
           if (schema.kind === 'newer')
-            return refuse(`has schema ${schema.applied}, of a newer release: install that release first`)
+            return refuse(
+              isUnfinishedCopy(schema.applied)
+                ? howToFinishCopy
+                : `has schema ${schema.applied}, of a newer release: install that release first`,
+            )
           if (schema.kind === 'foreign' || schema.kind === 'empty')
             return refuse('is no database of this package')
           const workspaces = workspacesIn(connection)

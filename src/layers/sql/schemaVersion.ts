@@ -21,11 +21,23 @@ export const versionOf = (id: number, name: string): SchemaVersion => ({
   name: `${String(id).padStart(3, '0')}_${name}`,
 })
 
+/** In the ledger of a copy until it is whole: no release takes a database with a migration that it does not know. */
+export const unfinishedCopy = { id: 1_000_000, name: 'unfinished_copy' } as const
+
+/** Whether this is the newest migration that a ledger names. */
+export const isUnfinishedCopy = (applied: string): boolean => applied.endsWith(`_${unfinishedCopy.name}`)
+
+/** What to do about it. */
+export const howToFinishCopy =
+  'is an unfinished copy: run the same `or3-sqlite copy` again, which goes on with it, or remove it'
+
 /** Of a database that a newer release of this package has migrated. */
 export const newerSchema = (applied: string): SchemaError =>
   new SchemaError({
     reason: 'newer',
-    detail: `the database has schema ${applied}, newer than the ${newestKnown.name} this release knows: install the release that wrote it, or restore a backup`,
+    detail: isUnfinishedCopy(applied)
+      ? `the database ${howToFinishCopy}`
+      : `the database has schema ${applied}, newer than the ${newestKnown.name} this release knows: install the release that wrote it, or restore a backup`,
   })
 
 /** Names of tables and views, without SQLite's own. */

@@ -105,21 +105,27 @@ export const beginNote = (dbPath: string): (() => void) => {
   return () => rmSync(file, { force: true })
 }
 
+/** What devices may have seen of a database that is older than its note says, or has none; undefined of any other. */
+const olderThan = (connection: Connection, dbPath: string): Partial<Extent> | undefined => {
+  // The note is read before the database: whoever else is at work writes to the database first.
+  const seen = lastSeen(dbPath)
+  const { total, highest, clockBase } = extentOf(connection)
+  if (seen === undefined) return total > 0 ? {} : undefined
+  // Leaps of other kinds raise the highest version alone, and a database that leapt has versions no more than before.
+  return seen.total > total || seen.highest > highest || seen.clockBase > clockBase ? seen : undefined
+}
+
+/** Whether its next start takes it for a restored backup. */
+export const seemsRestored = (connection: Connection, dbPath: string): boolean =>
+  olderThan(connection, dbPath) !== undefined
+
 /** Lets every workspace of a restored database leap, in one transaction; tells whether it did. `now` in epoch seconds. */
 export const leapIfRestored = (connection: Connection, dbPath: string, now: number): boolean => {
-  /** The note is read before the database: whoever else is at work writes to the database first. */
-  const olderThan = (): Partial<Extent> | undefined => {
-    const seen = lastSeen(dbPath)
-    const { total, highest, clockBase } = extentOf(connection)
-    if (seen === undefined) return total > 0 ? {} : undefined
-    // Leaps of other kinds raise the highest version alone, and a database that leapt has versions no more than before.
-    return seen.total > total || seen.highest > highest || seen.clockBase > clockBase ? seen : undefined
-  }
-  if (olderThan() === undefined) return false
+  if (!seemsRestored(connection, dbPath)) return false
   return Either.getOrThrow(
     transaction('BEGIN IMMEDIATE', (connection) => {
       // Another process may have come first, or just have made both the database and the note.
-      const seen = olderThan()
+      const seen = olderThan(connection, dbPath)
       if (seen === undefined) return Either.right(false)
       const { total = unknown, highest = 0, clockBase } = seen
       const assumed = total < unknown ? 0 : assumedSeen(now)

@@ -21,15 +21,27 @@ import { findInFileIndex } from './fileIndex.js'
 
 type Read = Batches['Type']['read']
 
+/** Of a column, or after all of them, where Turso's engine puts them when a table gets one more column. */
+const withReferencesLast = (sql: string): string => {
+  let keys = ''
+  const rest = sql.replace(/(\w+)( TEXT[A-Z ]*) REFERENCES (\w+\(\w+\))/g, (_, column, type, parent) => {
+    keys += `,FOREIGN KEY(${column})REFERENCES ${parent}`
+    return `${column}${type}`
+  })
+  return keys === '' ? sql : rest.replace(/\)$/, `${keys})`)
+}
+
 /** Engines store what they were told in words of their own. Tables without a rowid are not everywhere. */
 const inPlainWords = (sql: string): string =>
-  sql
-    .replace(/\bWITHOUT ROWID\b/, '')
-    .replaceAll('"', '')
-    .replace(/\s+/g, ' ')
-    .replace(/ ?([(),;]) ?/g, '$1')
-    .replaceAll('PRIMARY KEY NOT NULL', 'NOT NULL PRIMARY KEY')
-    .trim()
+  withReferencesLast(
+    sql
+      .replace(/\bWITHOUT ROWID\b/, '')
+      .replaceAll('"', '')
+      .replace(/\s+/g, ' ')
+      .replace(/ ?([(),;]) ?/g, '$1')
+      .replaceAll('PRIMARY KEY NOT NULL', 'NOT NULL PRIMARY KEY')
+      .trim(),
+  )
 
 const plain = (objects: Iterable<readonly [name: string, sql: string]>): SchemaObjects =>
   new Map([...objects].map(([name, sql]) => [name, inPlainWords(sql)]))
