@@ -61,7 +61,7 @@ const ordered = (tables: ReadonlyArray<Table>): ReadonlyArray<Table> => {
 }
 
 /** The columns of a primary key, in its order. */
-export const keyOf = (columns: ReadonlyArray<Column>): ReadonlyArray<string> =>
+const keyOf = (columns: ReadonlyArray<Column>): ReadonlyArray<string> =>
   columns
     .filter(({ key }) => key > 0)
     .sort((a, b) => a.key - b.key)
