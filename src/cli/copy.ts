@@ -30,7 +30,7 @@ import { requireCurrent, type Target } from './target.js'
 
 const to = Options.text('to').pipe(
   Options.withDescription(
-    'an empty database: the path of a file, or an address such as libsql://NAME.turso.io',
+    'an empty database: the path of a file, or an address such as libsql://NAME.turso.io, its token in OR3_SQLITE_TO_AUTH_TOKEN',
   ),
 )
 

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -24,6 +25,7 @@ import { downgrade } from '../support/earlierRelease.js'
 import { freePort } from '../support/freePort.js'
 import { type Env, newsIn, root, run } from '../support/run.js'
 import { killServers, type Server, start, startServer } from '../support/server.js'
+import { startTurso } from '../support/tursoServer.js'
 import { SyncingDevice } from '../support/syncingDevice.js'
 
 const guide = readFileSync(join(root, 'docs/operating.md'), 'utf8')
@@ -61,6 +63,7 @@ const database = place('data/or3-sync.db')
 for (const folder of ['etc', 'tmp', 'srv']) mkdirSync(place(folder))
 
 let consumer: string
+let host: string
 let port: number
 let server: Server
 
@@ -77,17 +80,17 @@ const litestream = dirname(
   ),
 )
 
-const environment = (): Env => ({
-  PATH: [join(consumer, 'node_modules/.bin'), litestream, process.env.PATH].join(delimiter),
+const environment = (installed = consumer): Env => ({
+  PATH: [join(installed, 'node_modules/.bin'), litestream, process.env.PATH].join(delimiter),
 })
 
 /**
  * Runs a block in a shell, after the one that says where the database is. Gives all that it said. What `npx` does, `command.test.ts`
  * shows; without it a command takes half the time.
  */
-const shell = (code: string) => {
+const shell = (code: string, installed?: string) => {
   const script = `${block('', 'bash')}${code}`.replaceAll('npx or3-sqlite', 'or3-sqlite')
-  return run('bash', ['-euo', 'pipefail', '-c', here(script)], { env: environment(), all: true })
+  return run('bash', ['-euo', 'pipefail', '-c', here(script)], { env: environment(installed), all: true })
 }
 
 /** What the unit of the guide sets, on this machine. */
@@ -110,6 +113,8 @@ const url = () => `http://127.0.0.1:${port}`
 
 beforeAll(async () => {
   await builtHost()
+  // Which has the client of Turso installed.
+  host = join(dirname((await builtHost('later')).output), '../project')
   consumer = await plainConsumer()
   symlinkSync(consumer, place('srv/or3'))
   port = await freePort()
@@ -286,6 +291,31 @@ describe.sequential('the guide for operators', () => {
     expect(await shell('npx or3-sqlite status')).toContain('up to date')
     expect(await shell(block('Upgrading', 'bash', 1))).toContain('the next start applies 008_people')
     expect(await shell('npx or3-sqlite status')).toContain('007_device_owners; pending')
+  })
+
+  it('moves to Turso and back, and devices go on from where they are', async () => {
+    const turso = await startTurso()
+    await serve()
+    laptop.put('messages', 'moved', { text: 'before' })
+    await synchronise()
+    const [version, known] = [laptop.cursor, payloadsOf(laptop.live())]
+    await stopped()
+    const moving = (index: number) =>
+      block('Moving', 'bash', index).replaceAll('libsql://or3-sync-ann.turso.io', turso.url)
+    expect(await shell(moving(0), host)).toContain('both sides are equal')
+    expect(await shell(moving(1), host)).toContain('both sides are equal')
+    await turso.stop()
+    for (const part of ['', '-seen']) renameSync(place(`data/or3-sync-back.db${part}`), database + part)
+    await serve()
+    await synchronise()
+    expect([laptop.cursor, payloadsOf(phone.live())]).toEqual([version, known])
+    phone.put('messages', 'moved', { text: 'after' })
+    await synchronise()
+    expect(laptop.live()).toMatchObject({ 'messages/moved': { payload: { text: 'after' } } })
+    expect(laptop.cursor).toBe(version + 1)
+    expect(await stopped()).toBe('')
+    await shell(block('Moving', 'bash', 2))
+    expect(readFileSync(place('backup/d1.sql'), 'utf8')).toContain('INSERT INTO change_log')
   })
 
   it('names numbers that there are', async () => {
