@@ -23,6 +23,12 @@ const advice: Readonly<Record<string, (error: Refusal) => Failure>> = {
   AmbiguousUser: () =>
     usage('more than one user is known by that: name one by the id that `or3-sqlite users` tells'),
   WorkspaceIsLive: () => failed('the workspace is in use: remove it in the application first'),
+  OnlyOwner: ({ message }) =>
+    failed(
+      `${message} Make somebody else an owner by \`or3-sqlite members role WORKSPACE USER owner\`, or remove them in the application`,
+    ),
+  LastAdmin: ({ message }) =>
+    failed(`${message} Make another one by \`or3-sqlite admins grant USER\`, or revoke it first`),
   LastOwner: ({ message }) => failed(message),
   InvalidInput: (error) => usage(error.message),
   InvalidWorkspaceInput: (error) => usage(error.message),

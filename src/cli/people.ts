@@ -4,11 +4,12 @@
 import { Args, Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
 import { Administration } from '../services/Administration.js'
+import { Erasure, type EraseReport } from '../services/Erasure.js'
 import { DeploymentAdmins } from '../services/DeploymentAdmins.js'
 import { advised } from './advice.js'
 import { within } from './failure.js'
-import { quoted, remark, say, sayList } from './output.js'
-import { existing } from './settings.js'
+import { countText, quoted, remark, say, sayList } from './output.js'
+import { existing, hasFile } from './settings.js'
 
 export const json = Options.boolean('json').pipe(Options.withDescription('print one JSON value'))
 
@@ -27,6 +28,49 @@ const limit = Options.integer('limit').pipe(
   Options.withDefault(mostUsers),
 )
 
+const userId = Args.text({ name: 'USER' }).pipe(Args.withDescription('the id that `users` tells'))
+
+export const dryRun = Options.boolean('dry-run').pipe(
+  Options.withDescription('tell what would go, and change nothing'),
+)
+
+const amounts = (report: EraseReport) =>
+  [
+    countText(report.workspaces, 'workspace'),
+    countText(report.memberships, 'membership'),
+    `${report.identities.toLocaleString('en')} of their identities`,
+    countText(report.invites, 'invite'),
+    countText(report.jobs, 'job'),
+    countText(report.webhooks, 'webhook'),
+    `${report.deliveries.toLocaleString('en')} of their deliveries`,
+    countText(report.cursors, 'device cursor'),
+    countText(report.notifications, 'notification'),
+  ].join(', ')
+
+const erase = Command.make('erase', { userId, dryRun }, ({ userId, dryRun }) =>
+  Effect.gen(function* () {
+    const target = yield* existing
+    if (dryRun) {
+      const report = yield* advised(
+        target.asking(Effect.flatMap(Erasure, (erasure) => erasure.previewErasure({ userId }))),
+      )
+      yield* say(`would take ${amounts(report)}`)
+      return
+    }
+    const report = yield* advised(
+      target.serving(Effect.flatMap(Erasure, (erasure) => erasure.eraseUser({ userId }))),
+    )
+    yield* say(`user ${userId} is erased: ${amounts(report)}`)
+    if (hasFile(target.settings)) {
+      yield* remark('their bytes stay in free pages of the file until `or3-sqlite vacuum`')
+    }
+  }),
+).pipe(
+  Command.withDescription(
+    'Takes all that is known of a user, for good, with the workspaces that nobody else is in. What they wrote in others stays. One that was interrupted goes on when it is called again. The server may run.',
+  ),
+)
+
 export const users = Command.make('users', { search, limit, json }, ({ search, limit, json }) =>
   Effect.gen(function* () {
     yield* within('--limit', limit, 1, mostUsers)
@@ -43,9 +87,10 @@ export const users = Command.make('users', { search, limit, json }, ({ search, l
       yield* remark('there may be more: --search finds them')
     }
   }),
-).pipe(Command.withDescription('Lists users, who has been here longest first.'))
-
-const userId = Args.text({ name: 'USER' }).pipe(Args.withDescription('the id that `users` tells'))
+).pipe(
+  Command.withDescription('Lists users, who has been here longest first, and erases them.'),
+  Command.withSubcommands([erase]),
+)
 
 const grant = Command.make('grant', { userId }, ({ userId }) =>
   Effect.gen(function* () {

@@ -12,7 +12,7 @@ import { Role, WorkspaceStore } from '../services/WorkspaceStore.js'
 import { advised } from './advice.js'
 import { failed, usage, within } from './failure.js'
 import { countText, remark, say, sayList } from './output.js'
-import { json, named } from './people.js'
+import { dryRun, json, named } from './people.js'
 import { existing, hasFile } from './settings.js'
 
 const search = Options.text('search').pipe(
@@ -24,10 +24,6 @@ const page = Options.integer('page').pipe(Options.withDefault(1))
 const perPage = Options.integer('per-page').pipe(
   Options.withDescription('1 to 100'),
   Options.withDefault(100),
-)
-
-const dryRun = Options.boolean('dry-run').pipe(
-  Options.withDescription('tell what would go, and change nothing'),
 )
 
 const purgeable = Args.text({ name: 'WORKSPACE' }).pipe(

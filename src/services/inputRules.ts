@@ -10,6 +10,9 @@ export type Checked<A> = Either.Either<A, InvalidInput>
 export const refuseField = (field: string, detail: string): Either.Either<never, InvalidInput> =>
   Either.left(new InvalidInput({ field, detail }))
 
+/** Nothing is kept for a user who was erased. */
+export const ofErased = () => refuseField('userId', 'is of a user who is gone')
+
 /** The fields of a request; of what is no object, none. */
 export const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}

@@ -103,6 +103,38 @@ describe.each(['file', 'turso'])('people in a database of a %s', (kind) => {
     expect((await command('check')).stdout).toContain('all hold')
   })
 
+  it('are erased, as they were told before', async () => {
+    const made = await provider.workspaceStore.getOrCreateUser({
+      ...{ provider: 'dev', providerUserId: 'mia', email: 'mia@example.org' },
+    })
+    const mia = made.userId
+    const shared = await provider.workspaceStore.createWorkspace({ userId: mia, name: 'Of Mia' })
+    await provider.workspaceStore.getOrCreateDefaultWorkspace(mia)
+    const erase = (...more: ReadonlyArray<string>) => command('users', 'erase', mia, ...more)
+    await command('members', 'add', shared.workspaceId, bob, 'viewer')
+    const refused = await erase()
+    expect([refused.code, refused.errors]).toEqual([
+      1,
+      [
+        `or3-sqlite: The user is the only owner of workspaces that others share: ${shared.workspaceId}. ` +
+          'Make somebody else an owner by `or3-sqlite members role WORKSPACE USER owner`, or remove them in the application',
+      ],
+    ])
+    await command('members', 'remove', shared.workspaceId, bob)
+    const amounts =
+      '1 workspace, 1 membership, 1 of their identities, 0 invites, 0 jobs, 0 webhooks, 0 of their deliveries, 0 device cursors, 0 notifications\n'
+    for (const _ of [1, 2]) expect((await erase('--dry-run')).stdout).toBe(`would take ${amounts}`)
+    const { stdout, stderr } = await erase()
+    expect(stdout).toBe(`user ${mia} is erased: ${amounts}`)
+    expect(stderr).toBe(
+      kind === 'file' ? 'their bytes stay in free pages of the file until `or3-sqlite vacuum`\n' : '',
+    )
+    expect((await erase()).stdout).toContain('is erased: 0 workspaces, 0 memberships')
+    expect((await command('users', 'erase', 'nobody')).code).toBe(2)
+    expect((await command('check')).stdout).toContain('all hold')
+    expect(await list('users', '--search', 'mia')).toEqual([])
+  })
+
   it('are made members, given roles and removed, and the server knows at once', async () => {
     const roleOf = (userId: string) =>
       provider.workspaceStore.getWorkspaceRole({ userId, workspaceId: workspace })

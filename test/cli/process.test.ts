@@ -50,6 +50,7 @@ const commands: ReadonlyArray<readonly [args: string, code: number, says: RegExp
   ['members role WORKSPACE USER viewer', 1, /at least one owner/],
   ['invites WORKSPACE', 0, /^none$/],
   ['admins grant USER', 0, /^USER administers/],
+  ['users erase USER --dry-run', 0, /^would take 1 workspace, /],
   ['vacuum', 0, /given back$/m],
   ['backup PLACE/copy.db', 0, /, checked; schema/],
   ['restore BACKUP', 0, /: restored from/],

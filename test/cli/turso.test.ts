@@ -190,7 +190,7 @@ describe('check', () => {
     const { code, stdout, errors } = await onTurso(`file:${path}`, ['check'])
     expect(code).toBe(1)
     expect(stdout).toContain('broken: the bytes a workspace uses are those of its files\n')
-    expect(errors).toEqual([expect.stringContaining(' 1 of 26 rules broken; go back to a point in time')])
+    expect(errors).toEqual([expect.stringContaining(' 1 of 27 rules broken; go back to a point in time')])
   })
 
   it('of a number that is no number to count with says so, and goes on', async () => {

@@ -293,6 +293,33 @@ describe.sequential('the guide for operators', () => {
     expect(await shell('npx or3-sqlite status')).toContain('007_device_owners; pending')
   })
 
+  it('erases who leaves, and what was removed, to the last byte', async () => {
+    await serve()
+    const eve = await SyncingDevice.signIn(url(), 'eve', 'eves')
+    eve.put('messages', 'secret', { text: 'what nobody shall read again' })
+    await eve.push()
+    const removed = (
+      await laptop.http.call<{ workspace: { id: string } }>('POST', '/api/workspaces', {
+        name: 'A plan of ada',
+      })
+    ).body.workspace.id
+    expect((await laptop.http.call('DELETE', `/api/workspaces/${removed}`)).status).toBe(200)
+    const isThere = (text: string) => readFileSync(database).includes(text)
+    const commands = block('Erasing', 'bash')
+      .replaceAll('USER_ID', eve.http.session.user.id)
+      .replace('WORKSPACE_ID', removed)
+    const said = await shell(commands)
+    expect(said).toContain('would take 1 workspace')
+    expect(said).toContain('is erased')
+    await expect(eve.push().then(() => eve.pull())).rejects.toThrow()
+    await stopped()
+    const texts = ['nobody shall read', 'A plan of ada']
+    await shell(block('Erasing', 'bash', 1))
+    expect(texts.filter(isThere)).toEqual([])
+    // What is ada's is there still.
+    expect(isThere('never in a backup') || isThere('goes on')).toBe(true)
+  })
+
   it('moves to Turso and back, and devices go on from where they are', async () => {
     const turso = await startTurso()
     await serve()
@@ -333,8 +360,10 @@ describe.sequential('the guide for operators', () => {
   })
 
   it('has all its commands run, and each section says by what', () => {
-    // The images need an engine of containers: `container.test.ts` does what they say.
-    const run = sections.flatMap(({ blocks }) => blocks).filter(({ code }) => !code.startsWith('docker '))
+    // The images need an engine of containers: `container.test.ts` does what they say. What the command prints, `test/cli` knows.
+    const run = sections
+      .flatMap(({ blocks }) => blocks)
+      .filter(({ code, language }) => !code.startsWith('docker ') && language !== 'console')
     expect(run.filter(({ code }) => !done.has(code))).toEqual([])
     for (const { title, text } of sections.filter(({ title }) => title !== '')) {
       const tests = [...text.matchAll(/<!-- (.*) -->/g)].flatMap(([, names]) => names!.split(', '))

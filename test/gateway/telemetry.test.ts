@@ -132,6 +132,8 @@ const callPeople = ({ userId, other }: { readonly userId: string; readonly other
     yield* administration.removeWorkspace({ workspaceId, deletedAt: 1 })
     yield* (yield* Erasure).previewPurge({ workspaceId })
     yield* (yield* Erasure).purgeWorkspace({ workspaceId })
+    yield* (yield* Erasure).previewErasure({ userId: other })
+    yield* (yield* Erasure).eraseUser({ userId: other })
     return workspaceId
   })
 
@@ -334,7 +336,7 @@ describe.each(layers)('spans on %s', (_name, layer) => {
           'upsertMember',
         ],
         WorkspaceSettings: ['get', 'set'],
-        Erasure: ['previewPurge', 'purgeWorkspace'],
+        Erasure: ['previewPurge', 'purgeWorkspace', 'previewErasure', 'eraseUser'],
         DeploymentAdmins: ['list', 'grant', 'revoke', 'isAdmin'],
         Memberships: ['addMember', 'setRole', 'removeMember', 'listMembers'],
         Webhooks: [

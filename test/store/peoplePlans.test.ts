@@ -6,6 +6,7 @@ import Sqlite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { administrationSql } from '../../src/layers/sql/administrationSql.js'
 import type { statement } from '../../src/layers/sql/batch.js'
+import { eraseSql } from '../../src/layers/sql/eraseSql.js'
 import { invitesSql } from '../../src/layers/sql/invitesSql.js'
 import { purgeSql } from '../../src/layers/sql/purgeSql.js'
 import { openSubject } from '../support/subjects.js'
@@ -23,6 +24,7 @@ const statements = [
   ...named('invitesSql', invitesSql as unknown as Group),
   ...named('administrationSql', administrationSql as unknown as Group),
   ...named('purgeSql', purgeSql as unknown as Group),
+  ...named('eraseSql', eraseSql as unknown as Group),
 ]
 
 /** What is read as a whole, and why. */
@@ -35,6 +37,13 @@ const scans: ReadonlyArray<readonly [name: RegExp, step: RegExp, why: string]> =
   [/^administrationSql\.searchUsers$/, /^SCAN users$/, 'looks for text within addresses and names'],
   [/^purgeSql\.drop(Chunks|Documents|Jobs)$/, /^SCAN json_each/, 'a list that is given'],
   [/^purgeSql\.(drop|waiting)/, /^SCAN \(subquery-\d+\)$/, 'what an index has led to: some rows'],
+  [
+    /^eraseSql\.count\.invites$/,
+    /^SCAN \(subquery-\d+\)$/,
+    'what an index has led to: the invites of one user',
+  ],
+  [/^eraseSql\.(user|mark)$/, /^SCAN deployment_admins/, 'up to the first other one of the few there are'],
+  [/^eraseSql\.dropCursors$/, /^SCAN json_each/, 'a list that is given'],
   [/^administrationSql\.admins$/, /^SCAN a( USING INDEX \w+)?$/, 'lists all of the few there are'],
 ]
 
@@ -81,7 +90,7 @@ describe('every statement', () => {
       'SEARCH workspace_invites USING INDEX workspace_invites_by_token (workspace_id=? AND token_hash=?)',
     )
     expect(plan(invitesSql.byEmail.sql)).toContain(
-      'SEARCH workspace_invites USING INDEX workspace_invites_by_email (workspace_id=? AND email=?)',
+      'SEARCH workspace_invites USING INDEX workspace_invites_by_email (email=? AND workspace_id=?)',
     )
     expect(plan(invitesSql.list.sql).filter((step) => step.includes('TEMP B-TREE'))).toEqual([])
   })

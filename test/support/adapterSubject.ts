@@ -189,6 +189,8 @@ const through = async (name: SubjectName, open: (env: Env) => Opened | Promise<O
     erasure: {
       previewPurge: async (request) => (await erasure()).previewPurge(request),
       purgeWorkspace: async (request) => (await erasure()).purgeWorkspace(request),
+      previewErasure: async (request) => (await erasure()).previewErasure(request),
+      eraseUser: async (request) => (await erasure()).eraseUser(request),
     },
     view: async (workspaceId) => {
       const database = new Sqlite(file, { readonly: true })

@@ -99,6 +99,15 @@ export const damages: Readonly<Record<string, Readonly<Record<string, Harm>>>> =
       INSERT INTO workspace_invites (id, workspace_id, email, role, status, invited_by_user_id, expires_at, token_hash, created_at, updated_at)
       VALUES ('i', 'w2', 'a@b.c', 'viewer', 'revoked', 'u', 0, 'h', 0, 0)`,
   },
+  'an erased user is a mark, whom nothing belongs to': {
+    'an erased user with all they had': `UPDATE users SET erased_at = 1, emptied_at = 1`,
+    'an erasure that was interrupted': `INSERT INTO users (id, created_at, erased_at) VALUES ('u2', 0, 1)`,
+    'an erased user with a name': `INSERT INTO users (id, display_name, created_at, erased_at, emptied_at) VALUES ('u2', 'Two', 0, 1, 1)`,
+    'an identity of an erased user': `INSERT INTO users (id, created_at, erased_at, emptied_at) VALUES ('u2', 0, 1, 1);
+      INSERT INTO auth_accounts VALUES ('p', 'x', 'u2', 0)`,
+    'a cursor of an erased user': `INSERT INTO users (id, created_at, erased_at, emptied_at) VALUES ('u2', 0, 1, 1);
+      UPDATE device_cursors SET owner_user_id = 'u2'`,
+  },
   'every file that a live record names is known to be referred to': {
     'a reference lost': `DELETE FROM file_references WHERE source_table = 'posts' AND hash = 'b'`,
     'a message that came to name a file behind our back': `UPDATE s_messages SET data_json = '{"file\\u005fhashes":["x"]}' WHERE pk = 'new2'; UPDATE s_messages SET deleted = 0 WHERE pk = 'new2'`,

@@ -82,6 +82,8 @@ export const erasureCalls = (
   return {
     previewPurge: (request) => run(erasure.previewPurge(request)),
     purgeWorkspace: (request) => run(erasure.purgeWorkspace(request)),
+    previewErasure: (request) => run(erasure.previewErasure(request)),
+    eraseUser: (request) => run(erasure.eraseUser(request)),
   }
 }
 

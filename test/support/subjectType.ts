@@ -8,6 +8,8 @@ import type { AuthWorkspaceStore } from '../../src/nuxt/host.js'
 import type { HostSnapshotPage } from '../../src/nuxt/hostSnapshot.js'
 import type {
   CursorRequest,
+  EraseReport,
+  EraseRequest,
   Member,
   MemberKey,
   PullPage,
@@ -47,6 +49,8 @@ export interface MembershipCalls {
 /** Erasure as promises, which reject with the service's own typed errors. */
 export type ErasureCalls = {
   readonly [Name in 'previewPurge' | 'purgeWorkspace']: (request: PurgeRequest) => Promise<PurgeReport>
+} & {
+  readonly [Name in 'previewErasure' | 'eraseUser']: (request: EraseRequest) => Promise<EraseReport>
 }
 
 export interface Subject {

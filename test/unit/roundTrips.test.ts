@@ -127,6 +127,12 @@ const purgedOne = Effect.gen(function* () {
   return owner
 })
 
+const erasedOne = Effect.gen(function* () {
+  const owner = yield* member
+  yield* (yield* Erasure).eraseUser(owner)
+  return owner
+})
+
 const limit = { key: 'k', windowMs: 60_000, maxRequests: 100 }
 const limits = <A, E>(call: (limits: RateLimits['Type']) => Effect.Effect<A, E>) =>
   Effect.flatMap(RateLimits, call)
@@ -630,6 +636,12 @@ const writes: ReadonlyArray<Case> = [
     1,
     purgedOne,
     ({ workspaceId }) => erasing(({ purgeWorkspace }) => purgeWorkspace({ workspaceId })),
+  ],
+  [
+    'erasing who is erased already',
+    1,
+    erasedOne,
+    ({ userId }) => erasing(({ eraseUser }) => eraseUser({ userId })),
   ],
   ...(['a@b.c', 'ada', 'new'] as const).map((emailOrProviderId): Case => [
     `a role of ${emailOrProviderId}`,

@@ -196,6 +196,8 @@ it('no statement holds what the services were given', async () => {
       const erasure = yield* Erasure
       yield* Effect.flip(erasure.previewPurge({ workspaceId: given }))
       yield* erasure.purgeWorkspace({ workspaceId })
+      yield* Effect.flip(erasure.previewErasure({ userId: given }))
+      yield* Effect.flip(erasure.eraseUser({ userId: given }))
       const webhooks = yield* Webhooks
       const owner = { userId: given, workspaceId: given }
       const fields = { url: `http://a.b/${given}`, label: given, signingSecretEnc: given, enabled: true }

@@ -28,7 +28,7 @@ import { purgeSql } from '../sql/purgeSql.js'
 import { epochSeconds } from '../time.js'
 import { askPosition, positionIn, readPosition, watermark } from './position.js'
 import { type Before, type Decision, decide, recordKey, type Renamed, type Taken } from './pushDecision.js'
-import { grouped } from './grouped.js'
+import { grouped } from '../grouped.js'
 import { keysOf, pushSql } from './pushSql.js'
 
 /** Bytes of JSON in one list: on some engines a value may have 2 MB. */
@@ -129,6 +129,7 @@ const readings = (push: Push) => {
   const oddIds = opIds.filter((id) => !isUuid(id))
   const params = {
     workspaceId,
+    userId: push.userId ?? null,
     isDecided: 0,
     opIds: listed(opIds),
     oddIds: listed(oddIds),
@@ -139,7 +140,7 @@ const readings = (push: Push) => {
     pushSql.trimmed(params),
     ...tables.map((table) => pushSql.standing[table]({ ...params, keys: keysIn(ofTable(items, table)) })),
     ...(oddIds.length > 0 ? [pushSql.renamed(params)] : []),
-    purgeSql.purged(params),
+    purgeSql.closed(params),
   ]
   const understand = (results: Results): Either.Either<Before, ScopeForbidden> => {
     if (results[statements.length - 1]!.length > 0) return Either.left(new ScopeForbidden({}))

@@ -15,7 +15,7 @@ import { type SyncedTable, syncedTables } from '../../services/SyncDomain.js'
 import { statement } from '../sql/batch.js'
 import { logEntryColumns } from '../sql/logEntry.js'
 import { perTable } from '../sql/perTable.js'
-import { isPurged } from '../sql/purgeSql.js'
+import { isClosed } from '../sql/purgeSql.js'
 import { position } from './position.js'
 
 /** The high watermark as it is stored; of a workspace that has none, that of those. */
@@ -113,7 +113,7 @@ export const pushSql = {
       o.value ->> 1, o.value ->> 2, o.value ->> 3, o.value ->> 8, ${storedClock('o.value')}, o.value ->> 5, o.value ->> 6,
       o.value ->> 0, :now
     FROM json_each(:ops) AS o CROSS JOIN position AS p
-    WHERE NOT ${isPurged} AND NOT ${isKnown('o.value ->> 0')} AND CASE WHEN :isDecided
+    WHERE NOT ${isClosed} AND NOT ${isKnown('o.value ->> 0')} AND CASE WHEN :isDecided
       THEN p.version_offset = :versionOffset AND p.clock_offset = :clockOffset AND NOT (${syncedTables.map(hasChanged).join(' OR ')})
       ELSE NOT (${[isRenamed, ...syncedTables.map(isUndecidable)].join(' OR ')}) END`),
 

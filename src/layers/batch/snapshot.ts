@@ -22,7 +22,7 @@ import { perTable } from '../sql/perTable.js'
 import { recordColumns } from '../sql/snapshotSql.js'
 import { unionAll } from '../sql/union.js'
 import { afterKey, FetchedKeys, Missing, type Range } from './fetchedKeys.js'
-import { grouped } from './grouped.js'
+import { grouped } from '../grouped.js'
 import { askPosition, type Position, positionIn, watermark } from './position.js'
 
 const fromTable = (table: SyncedTable) =>

@@ -46,7 +46,7 @@ import {
 const make = Effect.gen(function* () {
   const ids = yield* IdGenerator
   const state = yield* StoreState
-  const { accounts, users, workspaces } = state
+  const { accounts, users, erased, workspaces } = state
 
   const fresh = Effect.all({ id: ids.next, now: epochSeconds })
 
@@ -108,7 +108,7 @@ const make = Effect.gen(function* () {
       const { id, provider } = whom
       const known = (yield* only(usersOf(id, provider))) ?? users.get(id)
       if (known !== undefined) return known
-      if (provider === null) return yield* Either.left(new UserNotFound({}))
+      if (provider === null || erased.has(id)) return yield* Either.left(new UserNotFound({}))
       return signIn(state, { provider, providerUserId: id, email: undefined, displayName: undefined }, drawn)
     })
 

@@ -4,6 +4,7 @@
 import { Clock, Effect, Either, Layer } from 'effect'
 import { BackgroundJobs, type Job, type JobStatus } from '../../services/BackgroundJobs.js'
 import { IdGenerator } from '../../services/IdGenerator.js'
+import { ofErased } from '../../services/inputRules.js'
 import {
   anybody,
   appends,
@@ -53,7 +54,7 @@ const toJob = (job: StoredJob): Job => ({
 
 const make = Effect.gen(function* () {
   const ids = yield* IdGenerator
-  const { jobs } = yield* StoreState
+  const { jobs, erased } = yield* StoreState
 
   const streaming = () => [...jobs.values()].filter(({ status }) => status === 'streaming')
   const hasLease = (job: StoredJob, now: number) => job.leaseOwner !== null && job.leaseExpiresAt > now
@@ -91,6 +92,7 @@ const make = Effect.gen(function* () {
         Effect.flatMap(([now, id]) =>
           Either.gen(function* () {
             const { limits, ...job } = yield* checkCreate(request)
+            if (erased.has(job.userId)) return yield* ofErased()
             const own = [...jobs.values()].filter(({ userId }) => userId === job.userId)
             const known =
               job.idempotencyKey !== undefined &&

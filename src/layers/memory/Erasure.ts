@@ -3,15 +3,36 @@
  */
 import { Effect, Either, Layer } from 'effect'
 import { checkWorkspaceKey } from '../../services/administrationRules.js'
-import { Erasure, type PurgeReport, WorkspaceIsLive } from '../../services/Erasure.js'
+import { foldedEmail } from '../../services/emails.js'
+import {
+  Erasure,
+  type EraseReport,
+  LastAdmin,
+  OnlyOwner,
+  type PurgeReport,
+  WorkspaceIsLive,
+} from '../../services/Erasure.js'
+import { mostNamed, nothingToErase } from '../../services/erasureRules.js'
+import { statusAt } from '../../services/inviteRules.js'
+import type { CheckedOp } from '../../services/opRules.js'
+import { checkUserKey } from '../../services/settingRules.js'
 import { observeService } from '../../services/telemetry.js'
 import { WorkspaceNotFound } from '../../services/WorkspaceStore.js'
-import { GatewayState } from './GatewayState.js'
-import { type StoredJob, StoreState, type Workspace } from './StoreState.js'
+import { epochSeconds } from '../time.js'
+import { GatewayState, type WorkspaceState } from './GatewayState.js'
+import {
+  hasOtherOwner,
+  requireUser,
+  type StoredJob,
+  StoreState,
+  type User,
+  type Workspace,
+} from './StoreState.js'
 
 const make = Effect.gen(function* () {
-  const { of: contentOf } = yield* GatewayState
-  const { workspaces, invites, settings, jobs, webhooks, deliveries } = yield* StoreState
+  const { all: contents, of: contentOf, erased: erasedCallers } = yield* GatewayState
+  const state = yield* StoreState
+  const { accounts, users, erased, workspaces, invites, settings, admins, jobs, webhooks, deliveries } = state
 
   const requireRemoved = (
     workspaceId: string,
@@ -64,25 +85,144 @@ const make = Effect.gen(function* () {
       }
     })
 
+  /** All that a removed one holds. */
+  const take = (workspace: Workspace) => {
+    const { id: workspaceId } = workspace
+    const own = belongingsOf(workspaceId)
+    for (const id of own.invites) invites.delete(id)
+    for (const id of own.jobs) jobs.delete(id)
+    for (const id of own.webhooks) webhooks.delete(id)
+    for (const id of own.deliveries) deliveries.delete(id)
+    for (const key of settings.keys()) if (key.startsWith(`${workspaceId}\0`)) settings.delete(key)
+    Object.assign(workspace, { isPurged: true, name: '', description: null })
+    workspace.members.clear()
+    const content = contentOf(workspaceId)
+    Object.assign(content, { isPurged: true, floor: content.version, log: [], trimmed: [] })
+    for (const each of [content.rows, content.tombstones, content.cursors, content.intents]) each.clear()
+  }
+
   const purge = (workspaceId: string) =>
     Either.gen(function* () {
       const report = yield* preview(workspaceId)
-      const workspace = yield* requireRemoved(workspaceId)
-      const own = belongingsOf(workspaceId)
+      take(yield* requireRemoved(workspaceId))
+      return report
+    })
+
+  const requireErasable = (user: User): Either.Either<void, OnlyOwner | LastAdmin> => {
+    const left = [...workspaces.values()].filter(
+      (workspace) =>
+        workspace.removedAt === null &&
+        workspace.members.size > 1 &&
+        workspace.members.get(user.id)?.role === 'owner' &&
+        !hasOtherOwner(workspace, user.id),
+    )
+    if (left.length > 0) {
+      const workspaceIds = left.map(({ id }) => id).sort()
+      return Either.left(new OnlyOwner({ workspaceIds: workspaceIds.slice(0, mostNamed) }))
+    }
+    return admins.has(user.id) && admins.size === 1 ? Either.left(new LastAdmin({})) : Either.void
+  }
+
+  const isNotification = (key: string) => key.startsWith('notifications\0')
+
+  const belongingsOfUser = (user: User) => {
+    const address = user.email === null ? undefined : foldedEmail(user.email)
+    const ownHooks = new Set(idsOf(webhooks, ({ userId }) => userId === user.id))
+    return {
+      memberships: [...workspaces.values()].filter(({ members }) => members.has(user.id)),
+      identities: idsOf(accounts, ({ id }) => id === user.id),
+      invites: idsOf(invites, ({ email, acceptedUserId }) => email === address || acceptedUserId === user.id),
+      jobs: idsOf(jobs, ({ userId }) => userId === user.id),
+      webhooks: [...ownHooks],
+      deliveries: idsOf(deliveries, ({ webhookId }) => ownHooks.has(webhookId)),
+      cursors: [...contents.values()].flatMap(({ cursors }) =>
+        idsOf(cursors, ({ owner }) => owner === user.id).map((device) => [cursors, device] as const),
+      ),
+      notifications: [...contents.values()].flatMap(({ rows }) =>
+        idsOf(rows, ({ userId, op }) => userId === user.id && op.payloadJson !== null).filter(isNotification),
+      ),
+    }
+  }
+
+  /** Nobody else is in it. */
+  const isOwn = ({ isPurged, members }: Workspace) => !isPurged && members.size === 1
+
+  const previewUser = (userId: string) =>
+    Either.gen(function* () {
+      if (erased.has(userId)) return nothingToErase
+      const user = yield* requireUser(state, userId)
+      yield* requireErasable(user)
+      const own = belongingsOfUser(user)
+      return {
+        workspaces: own.memberships.filter(isOwn).length,
+        memberships: own.memberships.length,
+        identities: own.identities.length,
+        invites: own.invites.length,
+        jobs: own.jobs.length,
+        webhooks: own.webhooks.length,
+        deliveries: own.deliveries.length,
+        cursors: own.cursors.length,
+        notifications: own.notifications.length,
+      } satisfies EraseReport
+    })
+
+  const withoutContent = (op: CheckedOp): CheckedOp => ({
+    ...op,
+    operation: 'delete',
+    payloadJson: null,
+    owner: null,
+  })
+
+  const eraseNotifications = (content: WorkspaceState, userId: string) => {
+    const { rows } = content
+    content.log = content.log.map((entry) => {
+      const { op } = entry
+      const owner = op.operation === 'put' ? op.owner : rows.get(`notifications\0${op.pk}`)?.userId
+      return op.tableName === 'notifications' && owner === userId
+        ? { ...entry, op: withoutContent(op) }
+        : entry
+    })
+    for (const [key, row] of rows) {
+      if (isNotification(key) && row.userId === userId) rows.set(key, { ...row, op: withoutContent(row.op) })
+    }
+  }
+
+  const erase = (userId: string, now: number) =>
+    Either.gen(function* () {
+      const report = yield* previewUser(userId)
+      if (erased.has(userId)) return report
+      const user = yield* requireUser(state, userId)
+      const own = belongingsOfUser(user)
+      erased.add(userId)
+      erasedCallers.add(userId)
+      users.delete(userId)
+      admins.delete(userId)
+      for (const id of own.identities) accounts.delete(id)
       for (const id of own.invites) invites.delete(id)
+      for (const invite of invites.values()) {
+        if (invite.invitedByUserId !== userId || statusAt(invite, now) !== 'pending') continue
+        invites.set(invite.id, { ...invite, status: 'revoked', revokedAt: now, updatedAt: now })
+      }
       for (const id of own.jobs) jobs.delete(id)
       for (const id of own.webhooks) webhooks.delete(id)
       for (const id of own.deliveries) deliveries.delete(id)
-      for (const key of settings.keys()) if (key.startsWith(`${workspaceId}\0`)) settings.delete(key)
-      Object.assign(workspace, { isPurged: true, name: '', description: null })
-      workspace.members.clear()
-      const content = contentOf(workspaceId)
-      Object.assign(content, { isPurged: true, floor: content.version, log: [], trimmed: [] })
-      for (const each of [content.rows, content.tombstones, content.cursors, content.intents]) each.clear()
+      for (const [cursors, device] of own.cursors) cursors.delete(device)
+      for (const content of contents.values()) eraseNotifications(content, userId)
+      for (const workspace of own.memberships) {
+        if (isOwn(workspace)) {
+          workspace.removedAt ??= now
+          take(workspace)
+        } else workspace.members.delete(userId)
+      }
       return report
     })
 
   return observeService<Erasure['Type']>('Erasure', {
+    previewErasure: (request) => Effect.suspend(() => Either.flatMap(checkUserKey(request), previewUser)),
+    eraseUser: (request) =>
+      Effect.flatMap(epochSeconds, (now) =>
+        Either.flatMap(checkUserKey(request), (userId) => erase(userId, now)),
+      ),
     previewPurge: (request) => Effect.suspend(() => Either.flatMap(checkWorkspaceKey(request), preview)),
     purgeWorkspace: (request) => Effect.suspend(() => Either.flatMap(checkWorkspaceKey(request), purge)),
   })

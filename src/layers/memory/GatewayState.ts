@@ -58,12 +58,20 @@ export interface WorkspaceState {
 
 export class GatewayState extends Context.Tag('or3-provider-sqlite/memory/GatewayState')<
   GatewayState,
-  { readonly of: (workspaceId: string) => WorkspaceState }
+  {
+    /** By id: those that a call was about. */
+    readonly all: ReadonlyMap<string, WorkspaceState>
+    readonly of: (workspaceId: string) => WorkspaceState
+    /** The ids of users who were erased. */
+    readonly erased: Set<string>
+  }
 >() {}
 
 export const layer: Layer.Layer<GatewayState> = Layer.sync(GatewayState, () => {
   const workspaces = new Map<string, WorkspaceState>()
   return {
+    all: workspaces,
+    erased: new Set<string>(),
     of: (workspaceId) => {
       let state = workspaces.get(workspaceId)
       if (state === undefined) {

@@ -78,6 +78,8 @@ export class StoreState extends Context.Tag('or3-provider-sqlite/memory/StoreSta
     /** By provider and provider user id; neither holds a NUL. */
     readonly accounts: Map<string, User>
     readonly users: Map<string, User>
+    /** The ids of users who were erased. */
+    readonly erased: Set<string>
     readonly workspaces: Map<string, Workspace>
     /** By id. */
     readonly invites: Map<string, KeptInvite>
@@ -99,6 +101,7 @@ type State = StoreState['Type']
 export const emptyState = (): State => ({
   accounts: new Map(),
   users: new Map(),
+  erased: new Set(),
   workspaces: new Map(),
   invites: new Map(),
   settings: new Map(),

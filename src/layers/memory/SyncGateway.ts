@@ -167,9 +167,13 @@ const releaseCursors = (state: WorkspaceState, cutoff: number) => {
 }
 
 const make = Effect.gen(function* () {
-  const { of: stateOf } = yield* GatewayState
+  const { of: stateOf, erased } = yield* GatewayState
   const ids = yield* IdGenerator
   const news = yield* makeNews
+
+  /** Nothing comes into a workspace that was purged, nor from a user who was erased. */
+  const isClosed = ({ isPurged }: WorkspaceState, userId: string | undefined) =>
+    isPurged || (userId !== undefined && erased.has(userId))
 
   const verbs: Verbs = {
     push: (request) =>
@@ -178,7 +182,7 @@ const make = Effect.gen(function* () {
         const now = yield* epochSeconds
         const state = stateOf(workspaceId)
         const checked = ops.map((raw) => checkOp(workspaceId, userId, raw))
-        if (state.isPurged && !checked.every(isRefused)) return yield* new ScopeForbidden({})
+        if (isClosed(state, userId) && !checked.every(isRefused)) return yield* new ScopeForbidden({})
         const outcomes = checked.map((op) => (isRefused(op) ? op : pushOp(state, op, userId, now)))
         news.announce(workspaceId)
         return { outcomes, serverVersion: state.version }
@@ -231,8 +235,9 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const { workspaceId, userId, deviceId, version } = yield* checkCursor(request)
         const at = yield* epochSeconds
-        const { cursors, isPurged } = stateOf(workspaceId)
-        if (isPurged) return yield* new ScopeForbidden({})
+        const state = stateOf(workspaceId)
+        if (isClosed(state, userId)) return yield* new ScopeForbidden({})
+        const { cursors } = state
         const known = cursors.get(deviceId)
         const owner = known?.owner ?? userId
         if (userId !== undefined && userId !== owner) return yield* new DeviceForbidden({})

@@ -22,6 +22,7 @@ import {
 } from '../../services/deliveryRules.js'
 import { IdGenerator } from '../../services/IdGenerator.js'
 import { observeService } from '../../services/telemetry.js'
+import { ofErased } from '../../services/inputRules.js'
 import {
   agreeing,
   checkEventQuery,
@@ -43,7 +44,7 @@ const atNow = <A, E>(step: (now: number) => Either.Either<A, E>) =>
 
 const make = Effect.gen(function* () {
   const { next: nextId } = yield* IdGenerator
-  const { workspaces, webhooks, deliveries } = yield* StoreState
+  const { workspaces, erased, webhooks, deliveries } = yield* StoreState
 
   /** Copies: nobody gets at what is remembered. */
   const copyOf = (webhook: Webhook): Webhook => structuredClone(webhook)
@@ -88,6 +89,7 @@ const make = Effect.gen(function* () {
             if (draft.workspaceId !== null && workspaces.get(draft.workspaceId)?.isPurged === true) {
               return ofPurged()
             }
+            if (draft.userId !== null && erased.has(draft.userId)) return ofErased()
             const webhook: Webhook = { ...draft, id, health: 'unknown', createdAt: now, updatedAt: now }
             webhooks.set(id, webhook)
             return Either.right(copyOf(webhook))

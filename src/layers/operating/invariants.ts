@@ -69,6 +69,16 @@ const ofWorkspaces = [
   ...syncedTables.map((table) => `s_${table}`),
 ]
 
+/** What a user has rows in, besides their own, by which column, and which of them. */
+const ofUsers: ReadonlyArray<readonly [table: string, column: string, where?: string]> = [
+  ...(['auth_accounts', 'workspace_members', 'deployment_admins', 'jobs', 'webhooks'] as const).map(
+    (table) => [table, 'user_id'] as const,
+  ),
+  ['device_cursors', 'owner_user_id'],
+  ['workspace_invites', 'accepted_user_id'],
+  ['s_notifications', 'user_id', 'data_json IS NOT NULL'],
+]
+
 /** Whether the file was adopted from the earlier package, whose list of migrations stays in it. */
 const isAdopted = `EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'kysely_migration')`
 
@@ -225,6 +235,23 @@ export const invariants: ReadonlyArray<readonly [rule: string, sql: string]> = [
       ...ofWorkspaces.map(
         (table) => `SELECT DISTINCT workspace_id, '${table}' AS "in" FROM ${table}
           WHERE workspace_id IN (SELECT id FROM workspaces WHERE purged_at IS NOT NULL)`,
+      ),
+    ]),
+  ],
+  [
+    // As of a purge. What a workspace's own records say of users is its content; notifications are theirs.
+    'an erased user is a mark, whom nothing belongs to',
+    unionAll([
+      `SELECT id AS user_id, 'users' AS "in" FROM users
+       WHERE erased_at IS NOT NULL AND NOT (emptied_at IS NOT NULL AND email IS NULL AND folded_email IS NULL AND display_name IS NULL
+         AND active_workspace_id IS NULL)`,
+      ...ofUsers.map(
+        ([
+          table,
+          column,
+          where = '1',
+        ]) => `SELECT DISTINCT ${column} AS user_id, '${table}' AS "in" FROM ${table}
+          WHERE ${where} AND ${column} IN (SELECT id FROM users WHERE erased_at IS NOT NULL)`,
       ),
     ]),
   ],

@@ -5,7 +5,9 @@ import { Effect, Layer } from 'effect'
 import { checkWorkspaceKey } from '../../services/administrationRules.js'
 import { Erasure } from '../../services/Erasure.js'
 import { observeService } from '../../services/telemetry.js'
+import { checkUserKey } from '../../services/settingRules.js'
 import { Batches } from './Batches.js'
+import { erase, previewErasure } from './erase.js'
 import { preview, purge } from './purge.js'
 
 const make = Effect.map(Batches, (batches) =>
@@ -14,6 +16,9 @@ const make = Effect.map(Batches, (batches) =>
       Effect.flatMap(checkWorkspaceKey(request), (workspaceId) => preview(batches, workspaceId)),
     purgeWorkspace: (request) =>
       Effect.flatMap(checkWorkspaceKey(request), (workspaceId) => purge(batches, workspaceId)),
+    previewErasure: (request) =>
+      Effect.flatMap(checkUserKey(request), (userId) => previewErasure(batches, userId)),
+    eraseUser: (request) => Effect.flatMap(checkUserKey(request), (userId) => erase(batches, userId)),
   }),
 )
 

@@ -9,6 +9,8 @@ import type { Upkeep, UpkeepReport } from '../../services/Upkeep.js'
 import { epochSeconds, letOthersGo, letOthersWrite } from '../time.js'
 import { type Batch, statement } from './batch.js'
 import { Batches } from './Batches.js'
+import { emptyUser } from './erase.js'
+import { eraseSql } from './eraseSql.js'
 import { dropEndedStep } from './inviteBatches.js'
 import { stepSize } from './invitesSql.js'
 import { purge } from './purge.js'
@@ -52,6 +54,8 @@ interface Chunk {
   readonly next: string | undefined
   /** The ids of those that are to be purged: of all workspaces, told with the first chunk. */
   readonly toPurge: ReadonlyArray<string>
+  /** The same of users who were erased, and of whom something is left. */
+  readonly toEmpty: ReadonlyArray<string>
 }
 
 /** What is collected; times in epoch seconds. */
@@ -66,14 +70,15 @@ const first = ''
 const readChunk = (after: string, { cutoff, removedBefore }: Bounds): Batch<Chunk> => ({
   statements: [
     upkeepSql.workspaces({ after, cutoff }),
-    ...(after === first ? [purgeSql.waiting({ removedBefore })] : []),
+    ...(after === first ? [purgeSql.waiting({ removedBefore }), eraseSql.waiting({})] : []),
   ],
-  read: ([rows, waiting = []]) =>
+  read: ([rows, waiting = [], erased = []]) =>
     Either.right({
       count: rows!.length,
       due: rows!.filter(({ isDue }) => isDue === 1).map(({ id }) => id as string),
       next: rows!.length < chunkSize ? undefined : (rows!.at(-1)!.id as string),
       toPurge: waiting.map(({ id }) => id as string),
+      toEmpty: erased.map(({ id }) => id as string),
     }),
 })
 
@@ -104,7 +109,10 @@ const collectAll = (batches: Batches['Type'], retention: number, purgeAfter: num
       const now = yield* epochSeconds
       const removedBefore = purgeAfter === undefined ? null : now - purgeAfter
       const bounds = { cutoff: now - retention, removedBefore }
-      const { count, due, next, toPurge }: Chunk = yield* batches.read('upkeep', readChunk(after, bounds))
+      const { count, due, next, toPurge, toEmpty }: Chunk = yield* batches.read(
+        'upkeep',
+        readChunk(after, bounds),
+      )
       for (const id of toPurge) {
         // Somebody may have restored it meanwhile.
         const isPurged = yield* purge(batches, id).pipe(
@@ -116,6 +124,7 @@ const collectAll = (batches: Batches['Type'], retention: number, purgeAfter: num
         )
         if (isPurged) total = { ...total, purged: total.purged + 1 }
       }
+      for (const id of toEmpty) yield* emptyUser(batches, id)
       for (const id of due) {
         const collected = yield* Effect.either(collectOne(batches, id, retention, total))
         if (Either.isRight(collected)) total = collected.right

@@ -150,8 +150,10 @@ export const upsertMember = (
     read: (results) =>
       Either.gen(function* () {
         yield* requireLive(firstOf(results, 0))
+        const named = firstOf(results, 2)
         const made = whom.provider === null ? undefined : fresh.freshId
-        const userId: string | undefined = (yield* only(results[1]!)) ?? firstOf(results, 2)?.id ?? made
+        const byId = named === undefined ? made : named.isErased === 1 ? undefined : named.id
+        const userId: string | undefined = (yield* only(results[1]!)) ?? byId
         if (userId === undefined) return yield* Either.left(new UserNotFound({}))
         yield* stays(firstOf(results, 5), role)
         return { userId }

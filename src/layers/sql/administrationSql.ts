@@ -5,7 +5,7 @@ import { statement } from './batch.js'
 import { revokeOfDemoted } from './invitesSql.js'
 
 const isLive = `EXISTS (SELECT 1 FROM workspaces WHERE id = :workspaceId AND deleted = 0)`
-const isUser = `EXISTS (SELECT 1 FROM users WHERE id = :userId)`
+const isUser = `EXISTS (SELECT 1 FROM users WHERE id = :userId AND erased_at IS NULL)`
 
 /** Without what was not asked for, so that a list of all reads no names. */
 const matching = (searched: boolean, withRemoved: boolean) => {
@@ -50,7 +50,7 @@ const isNobodysAccount = `NOT EXISTS (SELECT 1 ${byAccount})`
 /** The user who is meant, or NULL where it is nobody or not clear. */
 const whoByEmail = `(SELECT iif(count(*) = 1, min(id), NULL) ${byEmail})`
 const whoById = `coalesce((SELECT iif(count(DISTINCT user_id) = 1, min(user_id), NULL) ${byAccount}),
-  (SELECT id FROM users WHERE id = :id AND ${isNobodysAccount}))`
+  (SELECT id FROM users WHERE id = :id AND erased_at IS NULL AND ${isNobodysAccount}))`
 
 /** An only owner stays one. */
 const assignment = (who: string) => ({
@@ -87,14 +87,15 @@ export const administrationSql = {
 
   searchUsers: statement(`
     SELECT id, email, display_name FROM users
-    WHERE :query = '' OR instr(lower(email), :folded) > 0 OR instr(lower(display_name), :folded) > 0 OR id = :query
-      OR id IN (SELECT user_id FROM auth_accounts INDEXED BY auth_accounts_by_provider_user WHERE provider_user_id = :query)
+    WHERE erased_at IS NULL AND (
+      :query = '' OR instr(lower(email), :folded) > 0 OR instr(lower(display_name), :folded) > 0 OR id = :query
+      OR id IN (SELECT user_id FROM auth_accounts INDEXED BY auth_accounts_by_provider_user WHERE provider_user_id = :query))
     ORDER BY created_at, id LIMIT :limit`),
 
   usersByEmail: statement(`SELECT id ${byEmail} LIMIT 2`),
   assignByEmail: assignment(whoByEmail),
   usersByAccount: statement(`SELECT DISTINCT user_id AS id ${byAccount} LIMIT 2`),
-  userById: statement(`SELECT id FROM users WHERE id = :id`),
+  userById: statement(`SELECT id, erased_at IS NOT NULL AS isErased FROM users WHERE id = :id`),
   /** For an id that nobody goes by, where it is said whose it is. */
   insertUser: statement(`
     INSERT INTO users (id, created_at) SELECT :freshId, :now

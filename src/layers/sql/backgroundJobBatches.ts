@@ -5,6 +5,7 @@
 import { Either } from 'effect'
 import type { Job, JobLeaseLost, JobLimitReached, JobLimits } from '../../services/BackgroundJobs.js'
 import type { InvalidInput } from '../../services/InvalidInput.js'
+import { ofErased } from '../../services/inputRules.js'
 import {
   appends,
   changes,
@@ -77,7 +78,7 @@ export const create = (
   { limits, toolCalls, workflowState, execution, kind, idempotencyKey, ...job }: CheckedCreate,
   id: string,
   now: number,
-): Batch<string, JobLimitReached> => {
+): Batch<string, JobLimitReached | InvalidInput> => {
   const { maxConcurrentJobs, maxConcurrentJobsPerUser, jobTimeoutMs: timeout } = limits
   const params = {
     ...{ ...job, id, now, timeout, maxConcurrentJobs, maxConcurrentJobsPerUser },
@@ -91,12 +92,14 @@ export const create = (
     statements: [
       sql.byKey(params),
       sql.counts(params),
+      sql.erased(params),
       sql.create(params),
       ...documentOf(made, 'tool_calls', toolCalls ?? undefined),
       ...documentOf(made, 'workflow_state', workflowState ?? undefined),
       ...documentOf(made, 'execution', execution ?? undefined),
     ],
     read: (results) => {
+      if (firstOf(results, 2) !== undefined) return ofErased()
       const known = firstOf(results, 0)
       if (known !== undefined) return Either.right(known.id)
       return Either.map(mayBegin(firstOf(results, 1) as unknown as JobCounts, limits), () => id)

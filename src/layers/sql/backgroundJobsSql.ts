@@ -2,6 +2,7 @@
  * The statements of background jobs. Changes say themselves when they apply, by the rules of `services/jobRules.ts`.
  */
 import { statement } from './batch.js'
+import { isErased } from './purgeSql.js'
 
 /** Jobs or pieces of content removed in one step. */
 export const stepSize = 500
@@ -64,13 +65,14 @@ export const backgroundJobsSql = {
   byKey: statement(`
     SELECT id FROM jobs INDEXED BY jobs_by_key WHERE user_id = :userId AND idempotency_key = :idempotencyKey`),
   counts: statement(counts),
-  /** Where the key is free, and the limits allow for one more. */
+  erased: statement(`SELECT 1 AS erased WHERE ${isErased}`),
+  /** Where the key is free, and the limits allow for one more; for nobody who was erased. */
   create: statement(`
     INSERT INTO jobs (id, user_id, thread_id, message_id, model, kind, status, content_length, piece_count, chunks_received,
       started_at, last_activity_at, idempotency_key, has_execution, attempts)
     SELECT :id, :userId, :threadId, :messageId, :model, :kind, 'streaming', 0, 0, 0, :now, :now, :idempotencyKey, :hasExecution, 0
     FROM (${counts}) AS live
-    WHERE live.server < :maxConcurrentJobs AND live.user < :maxConcurrentJobsPerUser AND NOT EXISTS (
+    WHERE live.server < :maxConcurrentJobs AND live.user < :maxConcurrentJobsPerUser AND NOT ${isErased} AND NOT EXISTS (
       SELECT 1 FROM jobs INDEXED BY jobs_by_key WHERE user_id = :userId AND idempotency_key = :idempotencyKey)`),
 
   job: statement(`SELECT ${columns} FROM jobs WHERE ${isVisible}`),

@@ -118,7 +118,7 @@ export const invitesSql = {
   consume: statement(`
     ${mark(':userId')}
     WHERE id = (SELECT id ${byEmail}) AND token_hash = :tokenHash AND ${isPending}
-      AND EXISTS (SELECT 1 FROM users WHERE id = :userId)`),
+      AND EXISTS (SELECT 1 FROM users WHERE id = :userId AND erased_at IS NULL)`),
   accept: statement(`
     ${mark(`coalesce(${known}, :freshId)`)}
     WHERE id = (SELECT id ${byToken}) AND email = :email AND ${isPending}`),

@@ -43,13 +43,13 @@ const mark = (workspaceId: string, now: number): Batch<boolean, Refusal> => ({
   read: (results) => isLeft(firstOf(results, 0)),
 })
 
-/** How many rows a statement gave. */
-const rowsOf = (...statements: ReadonlyArray<Statement>): Batch<number> => ({
+/** How many rows the last statement gave. */
+export const rowsOf = (...statements: ReadonlyArray<Statement>): Batch<number> => ({
   statements,
   read: (results) => Either.right(results.at(-1)!.length),
 })
 
-const rows = (statement: Statement): Batch<ReadonlyArray<Row>> => ({
+export const rows = (statement: Statement): Batch<ReadonlyArray<Row>> => ({
   statements: [statement],
   read: ([rows]) => Either.right(rows!),
 })
@@ -91,7 +91,8 @@ const eachJob = (
     return total
   })
 
-const dropJobs = ({ write }: Engine, own: ReadonlyArray<Row>) =>
+/** Removes jobs with their content. */
+export const dropJobs = ({ write }: Engine, own: ReadonlyArray<Row>) =>
   Effect.forEach(
     groupsOf(own),
     (group) => {
@@ -106,12 +107,12 @@ const dropJobs = ({ write }: Engine, own: ReadonlyArray<Row>) =>
     { discard: true },
   )
 
-/** Removes the registrations of a workspace, each with its deliveries. */
-const dropWebhooks = ({ read, write }: Engine, workspaceId: string) =>
+/** Removes the registrations that a statement finds, again and again, each with its deliveries. */
+export const dropWebhooks = ({ read, write }: Engine, some: Statement) =>
   Effect.gen(function* () {
     let [webhooks, deliveries] = [0, 0]
     for (;;) {
-      const found = yield* read('find webhooks', rows(purgeSql.webhooks({ workspaceId })))
+      const found = yield* read('find webhooks', rows(some))
       if (found.length === 0) return { webhooks, deliveries }
       for (const { id } of found) {
         for (let isLast = false; !isLast;) {
@@ -126,7 +127,10 @@ const dropWebhooks = ({ read, write }: Engine, workspaceId: string) =>
   })
 
 /** Takes what a workspace that is marked still holds. */
-const emptyWorkspace = (batches: Engine, workspaceId: string): Effect.Effect<PurgeReport, StorageError> =>
+export const emptyWorkspace = (
+  batches: Engine,
+  workspaceId: string,
+): Effect.Effect<PurgeReport, StorageError> =>
   Effect.gen(function* () {
     const all = (statement: typeof purgeSql.workspace) =>
       Effect.gen(function* () {
@@ -152,7 +156,7 @@ const emptyWorkspace = (batches: Engine, workspaceId: string): Effect.Effect<Pur
       files: all(others.files),
       usage: all(others.usage),
       reservations: all(others.reservations),
-      webhooks: dropWebhooks(batches, workspaceId),
+      webhooks: dropWebhooks(batches, purgeSql.webhooks({ workspaceId })),
       invites: all(others.invites),
       settings: all(others.settings),
       members: all(others.members),

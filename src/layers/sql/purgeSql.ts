@@ -14,6 +14,13 @@ const stepBytes = 1024 * 1024
 export const isPurged = `EXISTS (
   SELECT 1 FROM workspaces AS o INDEXED BY sqlite_autoindex_workspaces_1 WHERE o.id = :workspaceId AND o.purged_at IS NOT NULL)`
 
+/** Of the user whom a statement is about, who may be none: asked by whatever writes for users who need not be known. */
+export const isErased = `EXISTS (
+  SELECT 1 FROM users AS e INDEXED BY sqlite_autoindex_users_1 WHERE e.id = :userId AND e.erased_at IS NOT NULL)`
+
+/** Nothing comes into a workspace that was purged, nor from a user who was erased. */
+export const isClosed = `(${isPurged} OR ${isErased})`
+
 /** The first of some rows, by what their key is called within the workspace. */
 const some = (table: string, index: string, key: string) =>
   `SELECT ${key} FROM ${table} INDEXED BY ${index} WHERE workspace_id = :workspaceId LIMIT ${stepSize}`
@@ -57,6 +64,7 @@ const deliveries = `
 
 export const purgeSql = {
   purged: statement(`SELECT 1 AS purged WHERE ${isPurged}`),
+  closed: statement(`SELECT 1 AS closed WHERE ${isClosed}`),
   workspace: statement(`SELECT deleted, purged_at, emptied_at FROM workspaces WHERE id = :workspaceId`),
 
   mark: statement(`

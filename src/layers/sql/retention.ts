@@ -25,7 +25,7 @@ import { contentHash } from './contentHash.js'
 import { contentOf, logEntryColumns, type LogEntryRow } from './logEntry.js'
 import { damage, DamagedPayload } from './payload.js'
 import { perTable } from './perTable.js'
-import { isPurged, purgeSql } from './purgeSql.js'
+import { isClosed, purgeSql } from './purgeSql.js'
 
 /** Log entries or tombstones in one step; each costs a second row, so that it writes 1,000 at most. */
 export const stepSize = 500
@@ -55,10 +55,10 @@ const payloadLength = 'coalesce(length(payload_json), 0)'
  * @readByTests of the query plans.
  */
 export const retentionSql = {
-  /** Changes no row where the device is another user's, or the workspace is purged. */
+  /** Changes no row where the device is another user's, the workspace is purged, or the user erased. */
   reportCursor: statement(`
     INSERT INTO device_cursors (workspace_id, device_id, last_seen_version, updated_at, owner_user_id)
-    SELECT :workspaceId, :deviceId, :version, :now, :userId WHERE NOT ${isPurged}
+    SELECT :workspaceId, :deviceId, :version, :now, :userId WHERE NOT ${isClosed}
     ON CONFLICT (workspace_id, device_id) DO UPDATE SET
       last_seen_version = max(last_seen_version, excluded.last_seen_version), updated_at = excluded.updated_at,
       owner_user_id = coalesce(owner_user_id, excluded.owner_user_id)
@@ -129,7 +129,9 @@ export const updateCursor =
         Effect.flatMap(
           write('update cursor', report({ workspaceId, userId, deviceId, version, now })),
           (isTaken): Effect.Effect<void, Refused | StorageError> =>
-            isTaken ? Effect.void : Effect.flatMap(read('update cursor', refusal(workspaceId)), Effect.fail),
+            isTaken
+              ? Effect.void
+              : Effect.flatMap(read('update cursor', refusal({ workspaceId, userId })), Effect.fail),
         ),
       ),
     )
@@ -142,9 +144,9 @@ const report = (cursor: Parameters<typeof retentionSql.reportCursor>[0]): Batch<
 type Refused = DeviceForbidden | ScopeForbidden
 
 /** Why a report was not taken: asked afterwards, since most are. */
-const refusal = (workspaceId: string): Batch<Refused> => ({
-  statements: [purgeSql.purged({ workspaceId })],
-  read: ([purged]) => Either.right(purged!.length > 0 ? new ScopeForbidden({}) : new DeviceForbidden({})),
+const refusal = (of: Parameters<typeof purgeSql.closed>[0]): Batch<Refused> => ({
+  statements: [purgeSql.closed(of)],
+  read: ([closed]) => Either.right(closed!.length > 0 ? new ScopeForbidden({}) : new DeviceForbidden({})),
 })
 
 /** A collection of one workspace. Times in epoch seconds. */

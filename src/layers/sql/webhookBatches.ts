@@ -22,6 +22,7 @@ import {
   ofPurged,
 } from '../../services/webhookRules.js'
 import type { InvalidInput } from '../../services/InvalidInput.js'
+import { ofErased } from '../../services/inputRules.js'
 import {
   type Delivery,
   type Webhook,
@@ -30,6 +31,7 @@ import {
   type WebhookOwnerKey,
 } from '../../services/Webhooks.js'
 import { type Batch, firstOf, type Row, type Statement, type statement } from './batch.js'
+import { purgeSql } from './purgeSql.js'
 import { webhooksSql } from './webhooksSql.js'
 
 const webhookIn = (row: Row): Webhook => ({
@@ -99,11 +101,14 @@ export const create = (id: string, draft: CheckedWebhook, now: number): Batch<We
       }),
       webhooksSql.addEvents({ webhookId: id, events: listOf(events) }),
       webhooksSql.addHooks({ webhookId: id, customHooks: listOf(customHooks) }),
+      purgeSql.purged({ workspaceId: draft.workspaceId }),
     ],
-    read: (results) =>
-      firstOf(results, 0) === undefined
-        ? ofPurged()
-        : Either.right({ ...draft, id, health: 'unknown', createdAt: now, updatedAt: now }),
+    read: (results) => {
+      if (firstOf(results, 3) !== undefined) return ofPurged()
+      return firstOf(results, 0) === undefined
+        ? ofErased()
+        : Either.right({ ...draft, id, health: 'unknown', createdAt: now, updatedAt: now })
+    },
   }
 }
 

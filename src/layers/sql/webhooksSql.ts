@@ -4,7 +4,7 @@
  */
 import { mostBytes, mostListed } from '../../services/deliveryRules.js'
 import { statement } from './batch.js'
-import { isPurged } from './purgeSql.js'
+import { isClosed } from './purgeSql.js'
 
 /** Deliveries in one step of a change to many, if they are no larger than `mostBytes`. */
 export const stepSize = 500
@@ -123,7 +123,7 @@ export const webhooksSql = {
     INSERT INTO webhooks (id, scope, user_id, workspace_id, url, label, events_json, custom_hooks_json, signing_secret_enc,
       enabled, health, created_at, updated_at)
     SELECT :webhookId, :scope, :userId, :workspaceId, :url, :label, :eventsJson, :customHooksJson, :signingSecretEnc,
-      :enabled, 'unknown', :now, :now WHERE NOT ${isPurged} RETURNING 1 AS created`),
+      :enabled, 'unknown', :now, :now WHERE NOT ${isClosed} RETURNING 1 AS created`),
   addEvents: statement(eventsOf),
   addHooks: statement(hooksOf),
 

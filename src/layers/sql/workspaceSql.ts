@@ -13,7 +13,7 @@ const liveOf = (userId: string) => `
 const newHome = `(SELECT w.id ${liveOf('users.id')} LIMIT 1)`
 
 const isLive = `EXISTS (SELECT 1 FROM workspaces WHERE id = :workspaceId AND deleted = 0)`
-const isUser = `EXISTS (SELECT 1 FROM users WHERE id = :userId)`
+const isUser = `EXISTS (SELECT 1 FROM users WHERE id = :userId AND erased_at IS NULL)`
 const hasRole = (roles: string) => `EXISTS (
   SELECT 1 FROM workspace_members WHERE workspace_id = :workspaceId AND user_id = :userId ${roles})`
 const hasOtherOwner = `EXISTS (
@@ -50,7 +50,7 @@ export const workspaceSql = {
     WHERE id = (SELECT user_id ${account})
       AND (:saysEmail AND email IS NOT :email OR :saysName AND display_name IS NOT :displayName)`),
 
-  user: statement(`SELECT id FROM users WHERE id = :userId`),
+  user: statement(`SELECT id FROM users WHERE id = :userId AND erased_at IS NULL`),
   activeWorkspace: statement(`SELECT w.id, w.name ${activeOf(':userId')}`),
   role: statement(`SELECT m.role ${role}`),
   list: statement(`

@@ -46,7 +46,7 @@ export const push =
           database.write(
             'push',
             (connection) =>
-              connection.first(purgeSql.purged.sql, workspaceId) === undefined
+              connection.first(purgeSql.closed.sql, workspaceId, userId ?? null) === undefined
                 ? Either.right(new Batch(connection, workspaceId, userId, now).push(checked))
                 : Either.left(new ScopeForbidden({})),
             () => news.announce(workspaceId),
