@@ -299,10 +299,10 @@ describe.sequential('the guide for operators', () => {
     eve.put('messages', 'secret', { text: 'what nobody shall read again' })
     await eve.push()
     const removed = (
-      await laptop.http.call<{ workspace: { id: string } }>('POST', '/api/workspaces', {
+      await laptop.http.call<{ workspaceId: string }>('POST', '/api/workspaces', {
         name: 'A plan of ada',
       })
-    ).body.workspace.id
+    ).body.workspaceId
     expect((await laptop.http.call('DELETE', `/api/workspaces/${removed}`)).status).toBe(200)
     const isThere = (text: string) => readFileSync(database).includes(text)
     const commands = block('Erasing', 'bash')
