@@ -9,6 +9,7 @@ import { Effect, Layer, Logger, Option } from 'effect'
 import { expect, it } from 'vitest'
 import { layerWithConfig } from '../../src/layers/index.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
+import { eraseSql } from '../../src/layers/sql/eraseSql.js'
 import { requiredTables } from '../../src/layers/sql/schemaVersion.js'
 import { Erasure, Upkeep } from '../../src/services/index.js'
 import { makeCommand } from '../support/command.js'
@@ -273,4 +274,18 @@ it('upkeep takes what an interruption left of erasing a user', async () => {
   expect((await run(file, ['vacuum'])).code).toBe(0)
   expect(foundIn(file, sentinels)).toEqual([])
   expect((await run(file, ['check'])).stdout).toContain('all hold')
+})
+
+it('what a row stands by is not taken from the log alone, lest the two differ', async () => {
+  const file = await migratedFile(join(folder, 'apart.db'))
+  fillUser(file)
+  const database = new Sqlite(file)
+  const { sql, params } = eraseSql.emptyEntries({ userId, workspaceId: 'shared' })
+  database.prepare(sql).all(...params)
+  const entries = database.prepare('SELECT server_version AS version, op FROM change_log ORDER BY 1').all()
+  database.close()
+  expect(entries).toEqual([
+    { version: 20, op: 'put' },
+    { version: 21, op: 'delete' },
+  ])
 })

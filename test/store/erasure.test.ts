@@ -323,10 +323,24 @@ suiteOverBatches('erasing a user', (subject) => {
   })
 
   it('is refused where others would be left without an owner, or the deployment without an administrator', async () => {
-    const { workspaceId, owner, editor } = await sharedWorkspace(subject())
+    const [owner, editor] = [await known(subject(), 'olga'), await newUser(subject())]
+    const workspaceId = await newWorkspace(subject(), owner)
+    await subject().memberships.addMember({ workspaceId, userId: editor, role: 'editor' })
     const second = await sharedWorkspace(subject())
     await subject().memberships.addMember({ workspaceId: second.workspaceId, userId: owner, role: 'owner' })
     await adminsOf(subject()).grantAdmin({ userId: owner })
+    // What nothing may be taken of.
+    const alone = await newWorkspace(subject(), owner, 'Alone')
+    await subject().push({ ...asUser(owner, alone), ops: [note('n', owner)] })
+    for (const [email, invitedByUserId] of [
+      ['eve@b.c', owner],
+      ['olga@b.c', second.owner],
+    ] as const) {
+      await subject().store.createInvite({
+        ...{ workspaceId: second.workspaceId, email, role: 'viewer', invitedByUserId, expiresAt: 2e10 },
+        tokenHash: email,
+      })
+    }
     const before = await everything(subject())
     for (const call of [preview, erase]) {
       expect(await tagOf(call(''))).toBe('InvalidInput')
@@ -334,10 +348,14 @@ suiteOverBatches('erasing a user', (subject) => {
       await expect(call(owner)).rejects.toMatchObject({ _tag: 'OnlyOwner', workspaceIds: [workspaceId] })
     }
     expect(await everything(subject())).toEqual(before)
+    expect(await subject().pull({ ...scope(alone), cursor: 0 })).toMatchObject({ changes: [{ op: 'put' }] })
     await subject().memberships.setRole({ workspaceId, userId: editor, role: 'owner' })
     for (const call of [preview, erase]) expect(await tagOf(call(owner))).toBe('LastAdmin')
     await adminsOf(subject()).grantAdmin({ userId: editor })
-    expect(await erase(owner)).toEqual({ ...noTrace, memberships: 2, identities: 1 })
+    expect(await erase(owner)).toEqual({
+      ...noTrace,
+      ...{ workspaces: 1, memberships: 3, identities: 1, invites: 1, notifications: 1 },
+    })
     // Of a removed one nobody need be left.
     await remove(subject(), workspaceId)
     await adminsOf(subject()).grantAdmin({ userId: second.owner })
@@ -348,6 +366,7 @@ suiteOverBatches('erasing a user', (subject) => {
     const { shared, owner, ada } = await busy(subject())
     await erase(ada)
     const before = await everything(subject())
+    const stood = await subject().view(shared)
     const { store, memberships, host } = subject()
     const access = accessOf(subject())
     await store.createInvite({
@@ -381,6 +400,8 @@ suiteOverBatches('erasing a user', (subject) => {
     for (const [status, call] of calls) {
       expect([call.toString(), (await refusal(call())).status]).toEqual([call.toString(), status])
     }
+    // A refused push has logged nothing.
+    expect(await subject().view(shared)).toEqual(stood)
     const { invites: _, ...after } = await everything(subject())
     expect({ ...after, invites: before.invites }).toEqual(before)
     expect(await preview(ada)).toEqual(noTrace)
