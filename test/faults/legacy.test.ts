@@ -51,6 +51,8 @@ describe.each(shapes)('people of a database of version %i', (shape) => {
         display_name: 'ann',
         active_workspace_id: 'w1',
         created_at: legacyTime,
+        erased_at: null,
+        emptied_at: null,
       },
       {
         id: 'bob',
@@ -59,6 +61,8 @@ describe.each(shapes)('people of a database of version %i', (shape) => {
         display_name: 'Bøb 😀',
         active_workspace_id: null,
         created_at: legacyTime,
+        erased_at: null,
+        emptied_at: null,
       },
     ])
     expect(query(path, `SELECT * FROM workspaces WHERE id = 'gone'`)).toMatchObject([
