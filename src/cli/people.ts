@@ -4,12 +4,13 @@
 import { Args, Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
 import { Administration } from '../services/Administration.js'
-import { Erasure, type EraseReport } from '../services/Erasure.js'
+import type { EraseReport } from '../services/Erasure.js'
 import { DeploymentAdmins } from '../services/DeploymentAdmins.js'
 import { advised } from './advice.js'
+import { dryRun, takeAway } from './erasure.js'
 import { within } from './failure.js'
 import { countText, quoted, remark, say, sayList } from './output.js'
-import { existing, hasFile } from './settings.js'
+import { existing } from './settings.js'
 
 export const json = Options.boolean('json').pipe(Options.withDescription('print one JSON value'))
 
@@ -30,10 +31,6 @@ const limit = Options.integer('limit').pipe(
 
 const userId = Args.text({ name: 'USER' }).pipe(Args.withDescription('the id that `users` tells'))
 
-export const dryRun = Options.boolean('dry-run').pipe(
-  Options.withDescription('tell what would go, and change nothing'),
-)
-
 const amounts = (report: EraseReport) =>
   [
     countText(report.workspaces, 'workspace'),
@@ -48,22 +45,12 @@ const amounts = (report: EraseReport) =>
   ].join(', ')
 
 const erase = Command.make('erase', { userId, dryRun }, ({ userId, dryRun }) =>
-  Effect.gen(function* () {
-    const target = yield* existing
-    if (dryRun) {
-      const report = yield* advised(
-        target.asking(Effect.flatMap(Erasure, (erasure) => erasure.previewErasure({ userId }))),
-      )
-      yield* say(`would take ${amounts(report)}`)
-      return
-    }
-    const report = yield* advised(
-      target.serving(Effect.flatMap(Erasure, (erasure) => erasure.eraseUser({ userId }))),
-    )
-    yield* say(`user ${userId} is erased: ${amounts(report)}`)
-    if (hasFile(target.settings)) {
-      yield* remark('their bytes stay in free pages of the file until `or3-sqlite vacuum`')
-    }
+  takeAway({
+    dryRun,
+    preview: (erasure) => erasure.previewErasure({ userId }),
+    take: (erasure) => erasure.eraseUser({ userId }),
+    done: `user ${userId} is erased`,
+    amounts,
   }),
 ).pipe(
   Command.withDescription(

@@ -4,16 +4,17 @@
 import { Args, Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
 import { Administration } from '../services/Administration.js'
-import { Erasure, type PurgeReport } from '../services/Erasure.js'
+import type { PurgeReport } from '../services/Erasure.js'
 import { DeploymentAdmins } from '../services/DeploymentAdmins.js'
 import { Invites, InviteStatus } from '../services/Invites.js'
 import { Memberships } from '../services/Memberships.js'
 import { Role, WorkspaceStore } from '../services/WorkspaceStore.js'
 import { advised } from './advice.js'
+import { dryRun, takeAway } from './erasure.js'
 import { failed, usage, within } from './failure.js'
 import { countText, remark, say, sayList } from './output.js'
-import { dryRun, json, named } from './people.js'
-import { existing, hasFile } from './settings.js'
+import { json, named } from './people.js'
+import { existing } from './settings.js'
 
 const search = Options.text('search').pipe(
   Options.withDescription('only those whose name has this in it, or whose id it is'),
@@ -42,23 +43,12 @@ const amounts = ({ records, entries, members, invites, jobs, webhooks, deliverie
   ].join(', ')
 
 const purge = Command.make('purge', { workspaceId: purgeable, dryRun }, ({ workspaceId, dryRun }) =>
-  Effect.gen(function* () {
-    const target = yield* existing
-    const request = { workspaceId }
-    if (dryRun) {
-      const report = yield* advised(
-        target.asking(Effect.flatMap(Erasure, (erasure) => erasure.previewPurge(request))),
-      )
-      yield* say(`would take ${amounts(report)}`)
-      return
-    }
-    const report = yield* advised(
-      target.serving(Effect.flatMap(Erasure, (erasure) => erasure.purgeWorkspace(request))),
-    )
-    yield* say(`workspace ${workspaceId} is purged: ${amounts(report)}`)
-    if (hasFile(target.settings)) {
-      yield* remark('their bytes stay in free pages of the file until `or3-sqlite vacuum`')
-    }
+  takeAway({
+    dryRun,
+    preview: (erasure) => erasure.previewPurge({ workspaceId }),
+    take: (erasure) => erasure.purgeWorkspace({ workspaceId }),
+    done: `workspace ${workspaceId} is purged`,
+    amounts,
   }),
 ).pipe(
   Command.withDescription(

@@ -93,7 +93,8 @@ export const tooLarge = (
   tables: ReadonlyArray<Table>,
   { rowBytes }: Dialect,
 ): ReadonlyArray<string> =>
-  tables.flatMap((table) => {
+  // Where nothing is too large, all rows need not be read for it.
+  (rowBytes === Infinity ? [] : tables).flatMap((table) => {
     const { n } = connection.first<{ n: number }>(
       `SELECT count(*) AS n FROM ${table.name} WHERE ${sizeOf(table)} > ?`,
       rowBytes,

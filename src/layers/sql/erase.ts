@@ -13,8 +13,7 @@ import { type Batch, firstOf, type Results, type Row } from './batch.js'
 import { grouped } from '../grouped.js'
 import type { Batches } from './Batches.js'
 import { eraseSql, chunkSize, notificationStep } from './eraseSql.js'
-import { dropJobs, dropWebhooks, emptyWorkspace, rows, rowsOf } from './purge.js'
-import { stepSize } from './purgeSql.js'
+import { dropJobs, dropWebhooks, eachOwn, emptyWorkspace, rows, rowsOf } from './purge.js'
 
 type Engine = Batches['Type']
 type Refusal = UserNotFound | OnlyOwner | LastAdmin
@@ -65,27 +64,23 @@ const mark = (userId: string, now: number): Batch<Marked | undefined, Refusal> =
   }
 }
 
-/** Looks at all device cursors, a page at a time, and hands over those of a user; gives how many these are. */
+/** Of the device cursors of a user. */
 const eachCursor = (
-  { read }: Engine,
+  batches: Engine,
   userId: string,
   body: (own: ReadonlyArray<Row>) => Effect.Effect<void, StorageError>,
 ) =>
-  Effect.gen(function* () {
-    let total = 0
-    for (let [workspaceId, deviceId, isLast] = ['', '', false]; !isLast;) {
-      const page: ReadonlyArray<Row> = yield* read(
-        'find cursors',
-        rows(eraseSql.cursors({ userId, workspaceId, deviceId })),
-      )
-      const own = page.filter(({ isOwn }) => isOwn === 1)
-      total += own.length
-      yield* body(own)
-      isLast = page.length < stepSize
-      if (!isLast) ({ workspace_id: workspaceId, device_id: deviceId } = page.at(-1)! as any)
-    }
-    return total
-  })
+  eachOwn(
+    batches,
+    'find cursors',
+    (last) =>
+      eraseSql.cursors({
+        userId,
+        workspaceId: last?.workspace_id ?? '',
+        deviceId: last?.device_id ?? '',
+      }),
+    body,
+  )
 
 const dropCursors = ({ write }: Engine, userId: string, own: ReadonlyArray<Row>) => {
   if (own.length === 0) return Effect.void

@@ -4,7 +4,7 @@
  */
 import { mostNamed } from '../../services/erasureRules.js'
 import { statement } from './batch.js'
-import { stepSize } from './purgeSql.js'
+import { isErased, stepSize } from './purgeSql.js'
 
 /** Notifications in one step: their payloads may be long. */
 export const notificationStep = 100
@@ -30,9 +30,6 @@ const left = `${ownMemberships} AND w.deleted = 0 AND m.role = 'owner' AND ${oth
 const isLastAdmin = `(
   EXISTS (SELECT 1 FROM deployment_admins WHERE user_id = :userId)
   AND NOT EXISTS (SELECT 1 FROM deployment_admins WHERE user_id <> :userId))`
-
-const isErased = `EXISTS (
-  SELECT 1 FROM users AS u INDEXED BY sqlite_autoindex_users_1 WHERE u.id = :userId AND u.erased_at IS NOT NULL)`
 
 /** Of those that somebody has who is erased, the purged ones. */
 const purgedOnes = `

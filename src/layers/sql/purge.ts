@@ -73,23 +73,35 @@ const groupsOf = (jobs: ReadonlyArray<Row>): ReadonlyArray<ReadonlyArray<string>
   return groups
 }
 
-/** Looks at all jobs, a page at a time, and hands over those of a workspace; gives how many these are. */
-const eachJob = (
+/**
+ * Looks at all rows of a kind, a page behind the last row of the one before, and hands over those that are told to be whose is asked for;
+ * gives how many these are.
+ */
+export const eachOwn = (
   { read }: Engine,
-  workspaceId: string,
+  operation: string,
+  pageBehind: (last: Row | undefined) => Statement,
   body: (own: ReadonlyArray<Row>) => Effect.Effect<void, StorageError>,
 ) =>
   Effect.gen(function* () {
     let total = 0
-    for (let after: string | undefined = ''; after !== undefined;) {
-      const page: ReadonlyArray<Row> = yield* read('find jobs', rows(purgeSql.jobs({ workspaceId, after })))
+    let last: Row | undefined
+    do {
+      const page: ReadonlyArray<Row> = yield* read(operation, rows(pageBehind(last)))
       const own = page.filter(({ isOwn }) => isOwn === 1)
       total += own.length
       yield* body(own)
-      after = page.length < stepSize ? undefined : page.at(-1)!.id
-    }
+      last = page.length < stepSize ? undefined : page.at(-1)
+    } while (last !== undefined)
     return total
   })
+
+/** Of the jobs of a workspace. */
+const eachJob = (
+  batches: Engine,
+  workspaceId: string,
+  body: (own: ReadonlyArray<Row>) => Effect.Effect<void, StorageError>,
+) => eachOwn(batches, 'find jobs', (last) => purgeSql.jobs({ workspaceId, after: last?.id ?? '' }), body)
 
 /** Removes jobs with their content. */
 export const dropJobs = ({ write }: Engine, own: ReadonlyArray<Row>) =>
