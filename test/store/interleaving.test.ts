@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { Effect } from 'effect'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { StoreState } from '../../src/layers/memory/StoreState.js'
+import { migratedFile } from '../support/migratedFile.js'
 import { cases, fc, patience } from '../support/property.js'
 import {
   brokenRules,
@@ -125,9 +126,9 @@ interface Opened {
   readonly close: () => Promise<void>
 }
 
-const runScene = async (given: Scene, open: (pause: Effect.Effect<void>) => Opened) => {
+const runScene = async (given: Scene, open: (pause: Effect.Effect<void>) => Opened | Promise<Opened>) => {
   const names = namesOf(given)
-  const { setUp, systems, close } = open(pauses(given.turns))
+  const { setUp, systems, close } = await open(pauses(given.turns))
   try {
     const model = emptyState()
     const prologue = [
@@ -172,7 +173,9 @@ const runScene = async (given: Scene, open: (pause: Effect.Effect<void>) => Open
 
 let files = 0
 
-const setups: ReadonlyArray<readonly [string, number, (pause: Effect.Effect<void>) => Opened]> = [
+const setups: ReadonlyArray<
+  readonly [string, number, (pause: Effect.Effect<void>) => Opened | Promise<Opened>]
+> = [
   [
     'in memory',
     100,
@@ -192,8 +195,8 @@ const setups: ReadonlyArray<readonly [string, number, (pause: Effect.Effect<void
   [
     'on two connections to one file',
     50,
-    (pause) => {
-      const file = join(folder, `interleaving-${++files}.db`)
+    async (pause) => {
+      const file = await migratedFile(join(folder, `interleaving-${++files}.db`))
       const [one, two] = [sqlSystem(file, pause), sqlSystem(file, pause)]
       const close = async () => {
         await one.close()

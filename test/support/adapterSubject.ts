@@ -195,7 +195,10 @@ const through = async (name: SubjectName, open: (env: Env) => Opened | Promise<O
     view: async (workspaceId) => {
       const database = new Sqlite(file, { readonly: true })
       try {
-        return await viewOfSql((sql) => database.prepare(sql).all(), workspaceId)
+        return await viewOfSql(
+          (statements) => statements.map((sql) => database.prepare(sql).all()),
+          workspaceId,
+        )
       } finally {
         database.close()
       }

@@ -43,6 +43,7 @@ import {
 } from '../../src/services/index.js'
 import { layer as committing } from './committingBatches.js'
 import { fileCalls } from './fileCalls.js'
+import { migratedInMemory } from './migratedFile.js'
 import type { ErasureCalls, MembershipCalls, Subject, SubjectName } from './subjectType.js'
 import { detailOf, Refused, verdictOf } from './verdicts.js'
 import { viewOfSql, viewOfState } from './views.js'
@@ -158,19 +159,6 @@ export const subjectInMemory = () =>
       Promise.resolve(viewOfState(Context.get(context, GatewayState), workspaceId)),
   )
 
-/** What the migrator leaves in memory, made once: each subject starts from a copy of it. */
-const migratedInMemory = Layer.effectContext(
-  Effect.runSync(
-    Effect.cached(
-      Layer.build(Migrator.layer).pipe(
-        Effect.scoped,
-        Effect.provide(Config.layerOf({ dbPath: ':memory:' })),
-        Effect.provide(Logger.remove(Logger.defaultLogger)),
-      ),
-    ),
-  ),
-)
-
 /** Every service on SQLite, with the database at hand. In memory, a batch is not rolled back. */
 export const sqlLayer = (dbPath: string, settings: Partial<Parameters<typeof Config.layerOf>[0]> = {}) =>
   Layer.mergeAll(SqlGateway.layer, SqlFiles.layer, SqlReport.layer, sqlServices).pipe(
@@ -188,7 +176,8 @@ export const onSql = (name: SubjectName, dbPath: string, cleanUp?: () => void) =
     sqlLayer(dbPath),
     (context) => (workspaceId) => {
       const { direct } = Context.get(context, Database.Database)
-      const query = (sql: string) => Effect.runSync(direct('test', (connection) => connection.all<any>(sql)))
+      const query = (statements: ReadonlyArray<string>) =>
+        Effect.runSync(direct('test', (connection) => statements.map((sql) => connection.all<any>(sql))))
       return viewOfSql(query, workspaceId)
     },
     dbPath === ':memory:' ? undefined : dbPath,
@@ -223,10 +212,13 @@ export const onBatches = (name: SubjectName, engine: BatchEngine, cleanUp?: () =
     batchLayer(engine),
     (context, run) => {
       const { read } = Context.get(context, Batches)
-      const query = (sql: string) =>
+      const query = (statements: ReadonlyArray<string>) =>
         run(
-          read('test', { statements: [{ sql, params: [] }], read: ([rows]) => Either.right(rows!) }),
-        ) as Promise<ReadonlyArray<any>>
+          read('test', {
+            statements: statements.map((sql) => ({ sql, params: [] })),
+            read: (answers) => Either.right(answers),
+          }),
+        ) as Promise<ReadonlyArray<ReadonlyArray<any>>>
       return (workspaceId) => viewOfSql(query, workspaceId)
     },
     undefined,

@@ -1,11 +1,12 @@
 /**
- * Database files as a first start leaves them.
+ * Databases as a first start leaves them, in files and in memory.
  */
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Effect, Layer, Logger, Option } from 'effect'
 import { layerWithConfig } from '../../src/layers/index.js'
 import * as Config from '../../src/layers/ProviderConfig.js'
+import * as Migrator from '../../src/layers/synchronous/SchemaMigrator.js'
 import { temporaryFolder } from './temporaryFolder.js'
 
 const made = temporaryFolder()
@@ -31,3 +32,16 @@ export const migratedFile = async (path: string): Promise<string> => {
   copyFileSync(`${good}-seen`, `${path}-seen`)
   return path
 }
+
+/** What the migrator leaves in memory, made once: each database starts from a copy of it. */
+export const migratedInMemory = Layer.effectContext(
+  Effect.runSync(
+    Effect.cached(
+      Layer.build(Migrator.layer).pipe(
+        Effect.scoped,
+        Effect.provide(Config.layerOf({ dbPath: ':memory:' })),
+        Effect.provide(Logger.remove(Logger.defaultLogger)),
+      ),
+    ),
+  ),
+)

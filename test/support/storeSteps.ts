@@ -29,6 +29,7 @@ import {
   type Role,
   WorkspaceStore,
 } from '../../src/services/index.js'
+import { migratedInMemory } from './migratedFile.js'
 import { fc } from './property.js'
 
 /** Users and workspaces are numbers here; a run knows which ids they stand for. */
@@ -424,7 +425,7 @@ export const sqlSystem = (
       Layer.provide(dbPath === ':memory:' ? committing : Layer.fresh(Batches.layer)),
       Layer.provide(pausing(pause)),
       Layer.provide(Engine.layer),
-      Layer.provide(Migrator.layer),
+      Layer.provide(dbPath === ':memory:' ? migratedInMemory : Migrator.layer),
       Layer.provide(Config.layerOf({ dbPath, synchronous: 'OFF' })),
       Layer.provide(idsOfCalls(Effect.void)),
       Layer.provide(Logger.remove(Logger.defaultLogger)),

@@ -109,44 +109,45 @@ const filesOfState = (state: WorkspaceState, rows: ReadonlyArray<RowView>): File
     .sort((a, b) => inBytes([a.id], [b.id])),
 })
 
-/** Rows of a statement of the test's own. */
-type Query = (sql: string) => ReadonlyArray<any> | Promise<ReadonlyArray<any>>
+/** Rows of statements of the test's own, one list each: all of one state of the database, where an engine is asked over a network in one trip. */
+type Query = (
+  statements: ReadonlyArray<string>,
+) => ReadonlyArray<ReadonlyArray<any>> | Promise<ReadonlyArray<ReadonlyArray<any>>>
 
-const filesOfSql = async (query: Query, where: string): Promise<FilesView> => ({
-  index: {
-    references: await query(
-      `SELECT hash, source_table AS sourceTable, source_id AS sourceId FROM file_references WHERE ${where}
-       ORDER BY hash, source_table, source_id`,
-    ),
-    records: (
-      await query(
-        `SELECT pk, hash, deleted, size_bytes AS sizeBytes FROM file_records WHERE ${where} ORDER BY pk`,
-      )
-    ).map((row) => ({ ...row, deleted: row.deleted === 1 })),
-    usedBytes: (await query(`SELECT used_bytes AS bytes FROM file_usage WHERE ${where}`))[0]?.bytes ?? 0,
-  },
-  intents: (
-    await query(
-      `SELECT id, hash, mime_type AS mimeType, size_bytes AS sizeBytes, expires_at AS expiresAt,
-       settled_at IS NOT NULL AS settled
-     FROM upload_reservations WHERE ${where} ORDER BY id`,
-    )
-  ).map((row) => ({ ...row, settled: row.settled === 1 })),
+const statementsOf = (where: string) => ({
+  counter: `SELECT * FROM server_version_counter WHERE ${where}`,
+  tombstones: `SELECT * FROM tombstones WHERE ${where}`,
+  log: `SELECT server_version AS v FROM change_log WHERE ${where} ORDER BY server_version`,
+  cursors: `SELECT device_id AS deviceId, last_seen_version AS version, owner_user_id AS owner
+    FROM device_cursors WHERE ${where} ORDER BY device_id`,
+  references: `SELECT hash, source_table AS sourceTable, source_id AS sourceId FROM file_references WHERE ${where}
+    ORDER BY hash, source_table, source_id`,
+  records: `SELECT pk, hash, deleted, size_bytes AS sizeBytes FROM file_records WHERE ${where} ORDER BY pk`,
+  usage: `SELECT used_bytes AS bytes FROM file_usage WHERE ${where}`,
+  intents: `SELECT id, hash, mime_type AS mimeType, size_bytes AS sizeBytes, expires_at AS expiresAt,
+    settled_at IS NOT NULL AS settled FROM upload_reservations WHERE ${where} ORDER BY id`,
+  ...Object.fromEntries(
+    syncedTables.map((table) => [
+      `s_${table}` as const,
+      `SELECT '${table}' AS "table", * FROM s_${table} WHERE ${where}`,
+    ]),
+  ),
 })
 
 export const viewOfSql = async (query: Query, workspaceId: string): Promise<WorkspaceView> => {
-  const where = `workspace_id = '${workspaceId.replaceAll("'", "''")}'`
-  const [counter] = await query(`SELECT * FROM server_version_counter WHERE ${where}`)
+  const statements = statementsOf(`workspace_id = '${workspaceId.replaceAll("'", "''")}'`)
+  const answers = await query(Object.values(statements))
+  const rowsOf = Object.fromEntries(
+    Object.keys(statements).map((name, place) => [name, answers[place]!]),
+  ) as Record<keyof typeof statements | `s_${(typeof syncedTables)[number]}`, ReadonlyArray<any>>
+  const [counter] = rowsOf.counter
   const shown = (version: number) => version + (counter?.version_offset ?? 0)
   const shownClock = (clock: number) => clock + (counter?.clock_offset ?? 0)
-  const rows: Array<any> = []
-  for (const table of syncedTables) {
-    for (const row of await query(`SELECT * FROM s_${table} WHERE ${where}`)) rows.push({ table, ...row })
-  }
   return {
     version: shown(counter?.value ?? 0),
     floor: shown(counter?.trimmed_version ?? 0),
-    rows: rows
+    rows: syncedTables
+      .flatMap((table) => rowsOf[`s_${table}`])
       .map((row) => ({
         table: row.table as string,
         pk: row.pk,
@@ -159,7 +160,7 @@ export const viewOfSql = async (query: Query, workspaceId: string): Promise<Work
         deleted: row.deleted === 1,
       }))
       .sort(byKey),
-    tombstones: (await query(`SELECT * FROM tombstones WHERE ${where}`))
+    tombstones: rowsOf.tombstones
       .map((row) => ({
         table: row.table_name,
         pk: row.pk,
@@ -169,16 +170,16 @@ export const viewOfSql = async (query: Query, workspaceId: string): Promise<Work
         version: shown(row.server_version),
       }))
       .sort(byKey),
-    logVersions: (
-      await query(`SELECT server_version AS v FROM change_log WHERE ${where} ORDER BY server_version`)
-    ).map((row) => shown(row.v)),
-    cursors: (
-      await query(
-        `SELECT device_id AS deviceId, last_seen_version AS version, owner_user_id AS owner
-       FROM device_cursors WHERE ${where} ORDER BY device_id`,
-      )
-    ).map(({ owner, ...cursor }) => (owner === null ? cursor : { ...cursor, owner })),
-    files: await filesOfSql(query, where),
+    logVersions: rowsOf.log.map((row) => shown(row.v)),
+    cursors: rowsOf.cursors.map(({ owner, ...cursor }) => (owner === null ? cursor : { ...cursor, owner })),
+    files: {
+      index: {
+        references: rowsOf.references,
+        records: rowsOf.records.map((row) => ({ ...row, deleted: row.deleted === 1 })),
+        usedBytes: rowsOf.usage[0]?.bytes ?? 0,
+      },
+      intents: rowsOf.intents.map((row) => ({ ...row, settled: row.settled === 1 })),
+    },
   }
 }
 
