@@ -14,6 +14,8 @@ const npm = (...args) => {
   const { status } = spawnSync('npm', args, {
     cwd: root,
     stdio: 'inherit',
+    // The driver is compiled where nobody offers it compiled.
+    env: { JOBS: 'max', ...process.env },
     shell: process.platform === 'win32',
   })
   if (status !== 0) process.exit(status ?? 1)

@@ -90,12 +90,14 @@ describe.each(modes)('an adoption in %s mode', (mode) => {
       copyFileSync(original, whole)
       const millis = Number(/took (\d+) ms/.exec((await start(whole).outcome).stdout)?.[1])
       let [finished, undone] = [0, 0]
-      for (let round = 0; round < (deep ? 40 : 6); round++) {
+      const rounds = deep ? 40 : 6
+      for (let round = 0; round < rounds; round++) {
         const path = newFile()
         copyFileSync(original, path)
         const child = start(path)
         await child.printed('starting')
-        await sleep(Math.random() * millis * 1.2)
+        // A moment of each part of the time: by chance alone all could come after an end that was sooner than the first.
+        await sleep(((round + Math.random()) / rounds) * millis * 1.2)
         child.stop('SIGKILL')
         await child.outcome
         // Recovers what the dead process left.

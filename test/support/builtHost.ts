@@ -143,29 +143,32 @@ const linkTree = (from: string, to: string) => {
   }
 }
 
-/** Where the package and what the hosts need besides is installed: the slow part, done once for all of them. */
-const installedHost = () =>
-  once('host', async (folder) => {
-    await install(folder, { dependencies: asHere({ nuxt: '*', '@effect/opentelemetry': '*', zod: '*' }) })
+/** Where the package and what the hosts need besides is installed: the slow part, done once for all of a generation. */
+const installedHost = (generation: Generation): Promise<string> =>
+  once(`${generation}-installed`, async (folder) => {
+    if (generation === 'february') {
+      return install(folder, { dependencies: asHere({ nuxt: '*', '@effect/opentelemetry': '*', zod: '*' }) })
+    }
+    // As an operator does who chooses Turso; the other host has nothing of it.
+    const february = await installedHost('february')
+    linkTree(join(february, 'node_modules'), join(folder, 'node_modules'))
+    cpSync(join(february, 'package.json'), join(folder, 'package.json'))
+    const { tarball } = await packed()
+    // The manifest names it.
+    cpSync(tarball, join(folder, basename(tarball)))
+    const client = `@libsql/client@${require('../../package.json').devDependencies['@libsql/client']}`
+    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', client], { cwd: folder })
   })
 
 /** The sources of a host, with everything installed, in a folder that is not there yet. */
 export const hostSources = async (generation: Generation, folder: string) => {
-  const installed = await installedHost()
+  const installed = await installedHost(generation)
   cpSync(join(root, hosts[generation]), folder, {
     recursive: true,
     filter: (source) => !/^(\.nuxt|\.output|\.data|node_modules)$/.test(basename(source)),
   })
   cpSync(join(installed, 'package.json'), join(folder, 'package.json'))
   linkTree(join(installed, 'node_modules'), join(folder, 'node_modules'))
-  // As an operator does who chooses Turso; the other host has nothing of it.
-  if (generation === 'later') {
-    const client = `@libsql/client@${require('../../package.json').devDependencies['@libsql/client']}`
-    const { tarball } = await packed()
-    // The manifest names it.
-    cpSync(tarball, join(folder, basename(tarball)))
-    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', client], { cwd: folder })
-  }
 }
 
 /** Builds a host for production, and gives all that the build said. */
