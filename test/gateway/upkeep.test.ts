@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from '@effect/vitest'
-import { Duration, Effect, Layer, Logger, Option, TestClock } from 'effect'
+import { Duration, Effect, Layer, Logger, Option, TestClock, TestContext } from 'effect'
 import type { Connection } from '../../src/layers/synchronous/connection.js'
 import { Database } from '../../src/layers/synchronous/Database.js'
 import { layer as maintenanceLayer } from '../../src/layers/sql/Maintenance.js'
@@ -33,10 +33,11 @@ const services = (dbPath = ':memory:', settings: Parameters<typeof layerOf>[0] =
     sqlLayer(dbPath),
   )
 
-/** Collection steps let the event loop turn, so a round that the test clock started needs real turns to end. */
-const turnsUntil = (done: () => boolean) =>
+/** Collection steps wait for others, in real time, so a round that the test clock started needs some to end. */
+const realTimeUntil = (done: () => boolean) =>
   Effect.promise(async () => {
-    for (let turn = 0; turn < 1_000 && !done(); turn++) await new Promise((resume) => setImmediate(resume))
+    const end = performance.now() + 10_000
+    while (!done() && performance.now() < end) await new Promise((resume) => setTimeout(resume, 1))
   })
 
 const lines: Array<string> = []
@@ -123,6 +124,29 @@ describe('upkeep', () => {
       expect(yield* upkeep.collect({ retention })).toMatchObject({ workspaces: 2, entries: 0, tombstones: 0 })
       expect(yield* logLength).toBe(2)
     }).pipe(Effect.provide(services())),
+  )
+
+  it.each([1, 199, 200, 201, 900])('finds the one old tombstone behind %i young ones', (young) =>
+    Effect.gen(function* () {
+      const [gateway, upkeep, { direct }] = [yield* SyncGateway, yield* Upkeep, yield* Database]
+      const ops = Array.from({ length: young + 1 }, (_, n) => del({ id: `op-${n}`, pk: `m${n}` }))
+      const { serverVersion } = yield* gateway.push({ ...scope(), ops })
+      yield* TestClock.adjust('31 days')
+      yield* gateway.updateCursor({ ...scope(), deviceId: 'd', version: serverVersion + 1 })
+      // As after a clock that went back, and nothing but tombstones to find.
+      yield* direct('test', (connection) => {
+        connection.run('UPDATE tombstones SET deleted_at = ? WHERE server_version <= ?', 31 * 86_400, young)
+        connection.run('UPDATE change_log SET created_at = ?', 31 * 86_400)
+      })
+      const retention = Duration.days(30)
+      expect(yield* upkeep.collect({ retention })).toMatchObject({ entries: 0, tombstones: 1 })
+      expect(yield* upkeep.collect({ retention })).toMatchObject({ entries: 0, tombstones: 0 })
+    }).pipe(
+      Effect.provide(services()),
+      Effect.scoped,
+      Effect.provide(TestContext.TestContext),
+      Effect.runPromise,
+    ),
   )
 
   it.scoped('goes on past a workspace that is damaged, and tells of the damage without what it says', () =>
@@ -367,26 +391,26 @@ describe('upkeep', () => {
         Effect.gen(function* () {
           yield* Layer.build(Layer.provide(layerSchedule, layerOf(settings)))
           yield* TestClock.adjust('4 minutes')
-          yield* turnsUntil(() => lines.length > 0)
+          yield* realTimeUntil(() => lines.length > 0)
           expect(lines).toEqual([])
           yield* TestClock.adjust('1 minute')
-          yield* turnsUntil(() => lines.length === 1)
+          yield* realTimeUntil(() => lines.length === 1)
           expect(lines).toEqual([
             'upkeep of 1 workspaces: removed 0 log entries, 0 tombstones and 0 stale cursors',
           ])
           for (const round of [2, 3, 4]) {
             yield* TestClock.adjust('1 hour')
-            yield* turnsUntil(() => lines.length === round)
+            yield* realTimeUntil(() => lines.length === round)
           }
           yield* report
           yield* TestClock.adjust('1 hour')
-          yield* turnsUntil(() => lines.length === 5)
+          yield* realTimeUntil(() => lines.length === 5)
           expect(lines[4]).toContain('removed 3 log entries, 1 tombstones')
         }),
       )
       const before = lines.length
       yield* TestClock.adjust('5 hours')
-      yield* turnsUntil(() => lines.length > before)
+      yield* realTimeUntil(() => lines.length > before)
       expect(lines).toHaveLength(before)
     }).pipe(Effect.provide(services()), Effect.provide(collectLogs)),
   )
@@ -396,7 +420,7 @@ describe('upkeep', () => {
       lines.length = 0
       yield* Layer.build(Layer.provide(layerSchedule, layerOf({ dbPath: ':memory:' })))
       yield* TestClock.adjust('365 days')
-      yield* turnsUntil(() => lines.length > 0)
+      yield* realTimeUntil(() => lines.length > 0)
       expect(lines).toEqual([])
     }).pipe(Effect.provide(services()), Effect.provide(collectLogs)),
   )
@@ -416,11 +440,11 @@ describe('upkeep', () => {
       lines.length = 0
       yield* Layer.build(Layer.provide(layerSchedule, layerOf(settings)))
       yield* TestClock.adjust('1 hour')
-      yield* turnsUntil(() => lines.length === 1)
+      yield* realTimeUntil(() => lines.length === 1)
       expect(lines[0]).toContain('upkeep failed, and will try again')
       fail = false
       yield* TestClock.adjust('1 hour')
-      yield* turnsUntil(() => lines.length === 2)
+      yield* realTimeUntil(() => lines.length === 2)
       expect(lines[1]).toContain('upkeep of 0 workspaces')
     }).pipe(Effect.provide(Layer.provideMerge(flaky, services())), Effect.provide(collectLogs))
   })
