@@ -15,7 +15,8 @@ import { makeCommand, makeWorkspace } from '../support/command.js'
 import { downgrade } from '../support/earlierRelease.js'
 import { migratedFile } from '../support/migratedFile.js'
 import { opId, put, scope } from '../support/ops.js'
-import { deep, patience } from '../support/property.js'
+import { cases, deep, fc, patience } from '../support/property.js'
+import { opPool } from '../support/arbitraries.js'
 import { contentsOf, fillEveryTable } from '../support/everyTable.js'
 import { startTurso, type Turso } from '../support/tursoServer.js'
 
@@ -128,6 +129,60 @@ describe('a copy of a database with rows in every table', () => {
     await copied(`file:${between}`, file)
     expect(contentsOf(file)).toEqual(contentsOf(plain))
   })
+
+  it(
+    'of any history and any text is equal, in a file or through Turso',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          opPool(40),
+          fc.array(fc.string({ unit: 'binary', maxLength: 40 }), { minLength: 1, maxLength: 8 }),
+          // There and back again takes many times as long.
+          fc.constantFrom(false, false, false, true),
+          async (ops, texts, isFar) => {
+            const source = newFile()
+            const workspaceId = await makeWorkspace(source)
+            const { syncGateway, close } = openProvider({ env: { OR3_SQLITE_DB_PATH: source } })
+            for (const [id, part] of [[workspaceId, ops] as const, ['other', ops.slice(20)] as const]) {
+              const { serverVersion } = await syncGateway.push(undefined, { ...scope(id), ops: part })
+              await syncGateway.updateCursor(undefined, {
+                ...scope(id),
+                deviceId: 'd1',
+                version: serverVersion,
+              })
+            }
+            await close()
+            const sqlite = new Sqlite(source)
+            // Old enough for a part of the log to be trimmed, and the floor to rise.
+            sqlite.exec('UPDATE change_log SET created_at = created_at - 7300 WHERE server_version < 20')
+            const setting = sqlite.prepare(
+              'INSERT INTO workspace_settings (workspace_id, key, value, updated_at) VALUES (?, ?, ?, ?)',
+            )
+            for (const [place, text] of texts.entries()) setting.run(workspaceId, `k${place}`, text, place)
+            sqlite.close()
+            expect(await run(source, ['gc', '--retention', '2 hours'])).toMatchObject({ code: 0 })
+            const contents = contentsOf(source)
+            expect(contents.trimmed_ops!.length).toBeGreaterThan(0)
+            expect(contents.workspace_settings).toHaveLength(texts.length)
+
+            const target = newFile()
+            if (isFar) {
+              const server = await startTurso()
+              try {
+                await copied(source, server.url)
+                await copied(server.url, target)
+              } finally {
+                await server.stop()
+              }
+            } else await copied(source, target)
+            expect(contentsOf(target)).toEqual(contents)
+          },
+        ),
+        cases(8),
+      )
+    },
+    patience(60_000),
+  )
 
   it('fails where a driver reads less than there is', async () => {
     // The client reads text of a file up to a NUL alone.

@@ -12,6 +12,7 @@ import { layerSchedule, layer as upkeepLayer } from '../../src/layers/synchronou
 import { Maintenance, StorageError, SyncGateway, Upkeep } from '../../src/services/index.js'
 import { put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
+import { realTimeUntil } from '../support/realTime.js'
 import { batchLayer, committingEngine, sqlLayer } from '../support/layerSubjects.js'
 
 const quiet = Logger.remove(Logger.defaultLogger)
@@ -123,11 +124,6 @@ describe.each<[string, Layer.Layer<Maintenance, unknown>, object]>([
 })
 
 describe('the server’s own rounds', () => {
-  const turnsUntil = (done: () => Promise<boolean>) =>
-    Effect.promise(async () => {
-      for (let turn = 0; turn < 1_000 && !(await done()); turn++) await new Promise((go) => setImmediate(go))
-    })
-
   it.scoped(
     'show: running, idle with a time, failed with a reason, a defect too, and none ends the schedule',
     () => {
@@ -146,7 +142,7 @@ describe('the server’s own rounds', () => {
         const after = (duration: Duration.DurationInput, state: string) =>
           Effect.gen(function* () {
             yield* TestClock.adjust(duration)
-            yield* turnsUntil(async () => (await Effect.runPromise(maintenance.state)).state === state)
+            yield* realTimeUntil(async () => (await Effect.runPromise(maintenance.state)).state === state)
             return yield* maintenance.state
           })
         behave = Effect.fail(new StorageError({ operation: 'upkeep', reason: 'full' }))

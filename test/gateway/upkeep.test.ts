@@ -25,6 +25,7 @@ import {
 } from '../../src/services/index.js'
 import { del, put, scope } from '../support/ops.js'
 import { sqlLayer } from '../support/layerSubjects.js'
+import { realTimeUntil } from '../support/realTime.js'
 import { temporaryFolder } from '../support/temporaryFolder.js'
 
 const services = (dbPath = ':memory:', settings: Parameters<typeof layerOf>[0] = { dbPath }) =>
@@ -32,13 +33,6 @@ const services = (dbPath = ':memory:', settings: Parameters<typeof layerOf>[0] =
     Layer.mergeAll(upkeepLayer, Layer.provide(maintenanceLayer, layerOf(settings))),
     sqlLayer(dbPath),
   )
-
-/** Collection steps wait for others, in real time, so a round that the test clock started needs some to end. */
-const realTimeUntil = (done: () => boolean) =>
-  Effect.promise(async () => {
-    const end = performance.now() + 10_000
-    while (!done() && performance.now() < end) await new Promise((resume) => setTimeout(resume, 1))
-  })
 
 const lines: Array<string> = []
 const collectLogs = Logger.replace(
