@@ -359,6 +359,21 @@ describe('upkeep', () => {
     }).pipe(Effect.provide(services())),
   )
 
+  it.scoped('makes statistics from a part of each index', () =>
+    Effect.gen(function* () {
+      const { direct } = yield* Database
+      yield* history('w1')
+      const statistics = direct('test', (connection) =>
+        connection.all("SELECT name FROM sqlite_schema WHERE name = 'sqlite_stat1'"),
+      )
+      const limit = direct('test', (connection) => connection.first('PRAGMA analysis_limit'))
+      expect(yield* limit).toEqual({ analysis_limit: 0 })
+      yield* Effect.flatMap(Upkeep, ({ tidy }) => tidy)
+      expect(yield* limit).toEqual({ analysis_limit: 400 })
+      expect(yield* statistics).toHaveLength(1)
+    }).pipe(Effect.provide(services())),
+  )
+
   it.scoped('empties the write-ahead log', () => {
     const { folder, remove } = temporaryFolder()
     const file = join(folder, 'test.db')
