@@ -126,7 +126,9 @@ interface Opened {
   readonly close: () => Promise<void>
 }
 
-const runScene = async (given: Scene, open: (pause: Effect.Effect<void>) => Opened | Promise<Opened>) => {
+type Open = (pause: Effect.Effect<void>) => Opened | Promise<Opened>
+
+const runScene = async (given: Scene, open: Open) => {
   const names = namesOf(given)
   const { setUp, systems, close } = await open(pauses(given.turns))
   try {
@@ -173,9 +175,7 @@ const runScene = async (given: Scene, open: (pause: Effect.Effect<void>) => Open
 
 let files = 0
 
-const setups: ReadonlyArray<
-  readonly [string, number, (pause: Effect.Effect<void>) => Opened | Promise<Opened>]
-> = [
+const setups: ReadonlyArray<readonly [string, number, Open]> = [
   [
     'in memory',
     100,

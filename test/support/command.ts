@@ -6,7 +6,6 @@ import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import { ConfigProvider, Effect } from 'effect'
 import { expect } from 'vitest'
@@ -189,12 +188,4 @@ export const damageIndex = (database: string, index = 'change_log_by_op') => {
   const bytes = readFileSync(database)
   bytes.fill(0x61, rootpage * 4_096 - 60, rootpage * 4_096)
   writeFileSync(database, bytes)
-}
-
-/** Waits until something holds, for half a minute at most. */
-export const until = async (holds: () => boolean) => {
-  for (let left = 3_000; !holds(); left--) {
-    if (left === 0) throw new Error('waited in vain')
-    await sleep(10)
-  }
 }

@@ -1,11 +1,20 @@
 /**
- * Real time in tests whose clock stands still.
+ * Waiting in real time, whatever clock a test has.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Effect } from 'effect'
 
-/** Waits until something holds, for ten seconds at most: collections wait for others between their steps, whatever clock a test has. */
+/** Waits until something holds, for half a minute at most. */
+export const until = async (holds: () => boolean | Promise<boolean>) => {
+  for (let left = 3_000; !(await holds()); left--) {
+    if (left === 0) throw new Error('waited in vain')
+    await sleep(10)
+  }
+}
+
+/** The same beside a clock that stands still: collections wait for others between their steps. */
 export const realTimeUntil = (holds: () => boolean | Promise<boolean>): Effect.Effect<void> =>
-  Effect.promise(async () => {
-    const end = performance.now() + 10_000
-    while (!(await holds()) && performance.now() < end) await new Promise((resume) => setTimeout(resume, 1))
-  })
+  Effect.promise(() => until(holds))
+
+/** Many times as long as a round of a small database takes: for what must not come. */
+export const someRealTime: Effect.Effect<void> = Effect.promise(() => sleep(200))
