@@ -34,7 +34,10 @@ export class Upkeep extends Context.Tag('or3-provider-sqlite/Upkeep')<
       readonly workspaceId?: string | undefined
       readonly purgeAfter?: Duration.Duration | undefined
     }) => Effect.Effect<UpkeepReport, StorageError>
-    /** Removes invites that ended more than 30 days ago. Refreshes the query planner's figures; copies the write-ahead log back into the database file and empties it. */
+    /**
+     * Removes invites that ended more than 30 days ago. Refreshes the query planner's figures; copies the write-ahead log back into the
+     * database file and empties it, if for a second nobody else is in the way.
+     */
     readonly tidy: Effect.Effect<void, StorageError>
   }
 >() {}

@@ -36,9 +36,10 @@ const serve = async (dbPath: string, journalMode: JournalMode = 'WAL') => {
       Layer.provide(Logger.replace(Logger.defaultLogger, logger)),
     ),
   )
-  const [gateway, { direct }] = await runtime.runPromise(Effect.all([SyncGateway, Database]))
+  const [gateway, { direct, emptyLog }] = await runtime.runPromise(Effect.all([SyncGateway, Database]))
   return {
     said,
+    emptyLog: () => Effect.runPromise(emptyLog),
     push: (length: number, size = 50) =>
       Effect.runPromise(
         gateway.push({
@@ -162,20 +163,34 @@ it('begins again when what ended its thread has passed, and ends within it at on
   const settings = Effect.runSync(
     Effect.provide(ProviderConfig, ProviderConfigLayer.layerOf({ dbPath: file })),
   )
-  await checkpoints(database, settings, () => driver, { first: 50, longest: 100 }).pipe(
+  const emptiedByThread = await checkpoints(database, settings, () => driver, {
+    first: 50,
+    longest: 100,
+  }).pipe(
     Scope.extend(scope),
     Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
     Effect.runPromise,
   )
   while (said.length < 3) await sleep(10)
   expect(said[0]).toMatch(/their thread has ended: disk full$/)
+  // Whoever wants the log emptied is told to do it.
+  for (let n = 0; n < 5; n++) expect(await Effect.runPromise(emptiedByThread)).toBe(false)
   rmSync(flag)
   while (pages() !== checkpointPages.beside) await sleep(10)
   const log = () => (database.pragma('wal_checkpoint(NOOP)') as [{ log: number; checkpointed: number }])[0]
   while (log().checkpointed < log().log) await sleep(10)
+  // One that ends while it is asked cannot either.
+  writeFileSync(flag, '')
+  expect(await Effect.runPromise(emptiedByThread)).toBe(false)
+  rmSync(flag)
+  while (pages() !== checkpointPages.beside) await sleep(10)
+  // Nor does anybody wait for one that is told to end.
+  const asked = Effect.runPromise(emptiedByThread)
   const start = performance.now()
   await Effect.runPromise(Scope.close(scope, Exit.void))
+  await asked
   expect(performance.now() - start).toBeLessThan(2_000)
+  expect(await Effect.runPromise(emptiedByThread)).toBe(false)
   database.close()
   expect(partsOf(file)).toEqual([])
 })
@@ -191,6 +206,53 @@ it('does not keep `vacuum` from giving back the log', async () => {
     expect(statSync(`${file}-wal`).size).toBe(0)
   }
   await server.stop()
+})
+
+const logOf = (file: string) => {
+  const reader = native.open(file)
+  try {
+    return (reader.pragma('wal_checkpoint(NOOP)') as [{ log: number; checkpointed: number }])[0]
+  } finally {
+    reader.close()
+  }
+}
+
+it("empties the log for upkeep, in nobody's call", async () => {
+  const file = join(folder, 'upkeep.db')
+  const server = await serve(file)
+  await until(server, () => server.threshold() === checkpointPages.beside)
+  for (let n = 0; n < 5; n++) await server.push(3_000)
+  const { log, checkpointed } = logOf(file)
+  expect(log).toBeGreaterThan(checkpointed)
+  await Promise.all([server.emptyLog(), server.emptyLog()])
+  expect(statSync(`${file}-wal`).size).toBe(0)
+  // Again, with nothing to do, and with something.
+  await server.emptyLog()
+  await server.push(10)
+  await server.emptyLog()
+  expect(statSync(`${file}-wal`).size).toBe(0)
+  await server.stop()
+  expect(brokenRules(file)).toEqual({})
+})
+
+it('gives up to empty it where somebody reads the old state, and does it once that has ended', async () => {
+  const file = join(folder, 'read.db')
+  const server = await serve(file)
+  await until(server, () => server.threshold() === checkpointPages.beside)
+  const reader = native.open(file)
+  reader.exec('BEGIN; SELECT * FROM change_log LIMIT 1')
+  await server.push(3_000)
+  await server.emptyLog()
+  expect(statSync(`${file}-wal`).size).toBeGreaterThan(0)
+  // Meanwhile nobody waits.
+  await server.push(10)
+  reader.exec('COMMIT')
+  reader.close()
+  await server.emptyLog()
+  expect(statSync(`${file}-wal`).size).toBe(0)
+  expect(server.said).toEqual([])
+  await server.stop()
+  expect(brokenRules(file)).toEqual({})
 })
 
 it('has no driver that is another copy than the one that serves', () => {
@@ -236,6 +298,36 @@ it('a program that forgets to close it ends all the same', async () => {
   const { code, stderr } = await start(script, { OR3_SQLITE_DB_PATH: file, NAME: 'a' }).outcome
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(brokenRules(file)).toEqual({})
+})
+
+it('a program that waits for nothing but its emptied log waits for that', async () => {
+  const file = join(folder, 'waits.db')
+  const script = `
+    import { Context, Effect, ManagedRuntime, Layer } from 'effect'
+    import { layerWithConfig, ProviderConfigLayer } from './src/layers/index.js'
+    const [Gateway, Upkeep] = ['SyncGateway', 'Upkeep'].map((name) => Context.GenericTag('or3-provider-sqlite/' + name))
+    const config = ProviderConfigLayer.layerOf({ dbPath: process.env.FILE })
+    const runtime = ManagedRuntime.make(Layer.provide(layerWithConfig, config))
+    const [gateway, { tidy }] = await runtime.runPromise(Effect.all([Gateway, Upkeep]))
+    const text = 'x'.repeat(1000)
+    let n = 0
+    const push = () => Effect.runPromise(gateway.push({ scope: { workspaceId: 'w1' }, ops: Array.from({ length: 100 }, () => ({
+      tableName: 'messages', operation: 'put', pk: 'm' + ++n, payload: { text },
+      stamp: { opId: 'op-' + n, clock: 1, hlc: 'a', deviceId: 'd' },
+    })) }))
+    for (let round = 0; round < 30; round++) await push()
+    await new Promise((resume) => setTimeout(resume, 800))
+    await push()
+    await Effect.runPromise(tidy)
+    console.log('emptied ' + (await import('node:fs')).statSync(process.env.FILE + '-wal').size)
+    await runtime.dispose()`
+  const { code, stdout, stderr } = await start(script, { FILE: file }).outcome
+  expect({ code, stderr, last: stdout.split('\n').at(-2) }).toEqual({
+    code: 0,
+    stderr: '',
+    last: 'emptied 0',
+  })
+  expect(partsOf(file)).toEqual(['waits.db-seen'])
 })
 
 it('several processes have theirs on one file, one is killed, and the last leaves it clean', async () => {

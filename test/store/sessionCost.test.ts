@@ -54,6 +54,7 @@ const observed = (statements: Array<Statement>) =>
         }
       }
       return Database.of({
+        ...inner,
         direct: (operation, body) => inner.direct(operation, (c) => body(watch('direct', c))),
         single: (operation, body) => inner.single(operation, (c) => body(watch('direct', c))),
         snapshot: (operation, body) => inner.snapshot(operation, (c) => body(watch('snapshot', c))),

@@ -398,12 +398,13 @@ export const memorySystem = (state: StoreState['Type'], pause: Effect.Effect<voi
 const pausing = (pause: Effect.Effect<void>) =>
   Layer.effect(
     Database,
-    Effect.map(Database, ({ direct, single, snapshot, write }) =>
+    Effect.map(Database, (inner) =>
       Database.of({
-        direct: (operation, body) => Effect.zipRight(pause, direct(operation, body)),
-        single: (operation, body) => Effect.zipRight(pause, single(operation, body)),
-        snapshot: (operation, body) => Effect.zipRight(pause, snapshot(operation, body)),
-        write: (operation, body) => Effect.zipRight(pause, write(operation, body)),
+        ...inner,
+        direct: (operation, body) => Effect.zipRight(pause, inner.direct(operation, body)),
+        single: (operation, body) => Effect.zipRight(pause, inner.single(operation, body)),
+        snapshot: (operation, body) => Effect.zipRight(pause, inner.snapshot(operation, body)),
+        write: (operation, body) => Effect.zipRight(pause, inner.write(operation, body)),
       }),
     ),
   )

@@ -46,6 +46,8 @@ export class Database extends Context.Tag('or3-provider-sqlite/Database')<
       body: (connection: Connection) => Either.Either<A, E>,
       committed?: () => void,
     ) => Effect.Effect<A, E | StorageError>
+    /** Copies the write-ahead log into the file and empties it, if there is one and nobody is in the way. */
+    readonly emptyLog: Effect.Effect<void, StorageError>
   }
 >() {}
 
@@ -92,8 +94,14 @@ const makeLine = () => {
     )
 }
 
-/** The ways to use a connection whose busy timeout is 0: SQLite's own waiting would block the event loop. */
-export const databaseOn = (connection: Connection): Database['Type'] => {
+/**
+ * The ways to use a connection whose busy timeout is 0: SQLite's own waiting would block the event loop. `emptiedElsewhere` has the log
+ * emptied where nobody waits for it, or is false.
+ */
+export const databaseOn = (
+  connection: Connection,
+  emptiedElsewhere: Effect.Effect<boolean> = Effect.succeed(false),
+): Database['Type'] => {
   const inLine = makeLine()
   const patiently = <A, E>(once: Effect.Effect<A, E>) =>
     Effect.flatMap(Clock.currentTimeMillis, (start) => {
@@ -125,5 +133,9 @@ export const databaseOn = (connection: Connection): Database['Type'] => {
         return result
       })
     },
+    emptyLog: Effect.unlessEffect(
+      run('upkeep', () => Either.right(connection.all('PRAGMA wal_checkpoint(TRUNCATE)'))),
+      emptiedElsewhere,
+    ),
   }
 }

@@ -22,8 +22,8 @@ const worthwhile = 4 * 1_024 * 1_024
 /** How often it is looked at, in ms. */
 const lookMillis = 250
 
-/** Begin at a thousand pages; ask for help at eight thousand. */
-const rhythm = { pollMillis: 50, beginPages: 1_000, helpPages: 8_000, rounds: 5 }
+/** Begin at a thousand pages; ask for help at eight thousand; try for a second to empty the log. */
+const rhythm = { pollMillis: 50, beginPages: 1_000, helpPages: 8_000, rounds: 5, emptyingLooks: 20 }
 
 /**
  * As text, since a bundler would not find a file. `NOOP` only tells how far the log is; a checkpoint tells how far it was when that
@@ -31,7 +31,7 @@ const rhythm = { pollMillis: 50, beginPages: 1_000, helpPages: 8_000, rounds: 5 
  */
 const script = `
 const { parentPort, workerData } = require('node:worker_threads')
-const { driver, path, synchronous, ended, pollMillis, beginPages, helpPages, rounds } = workerData
+const { driver, path, synchronous, ended, pollMillis, beginPages, helpPages, rounds, emptyingLooks } = workerData
 const end = () => {
   Atomics.store(ended, 0, 1)
   Atomics.notify(ended, 0)
@@ -53,20 +53,27 @@ const database = telling(() => {
   return opened
 })()
 const checkpoint = (mode) => {
-  const [{ log, checkpointed }] = database.pragma('wal_checkpoint(' + mode + ')')
-  return { log, left: log - checkpointed }
+  const [{ busy, log, checkpointed }] = database.pragma('wal_checkpoint(' + mode + ')')
+  return { busy, log, left: log - checkpointed }
 }
+let emptying = 0
 const look = () => {
   let { log, left } = checkpoint('NOOP')
-  if (left < beginPages) return
+  if (left < beginPages && emptying === 0) return
   for (let round = 0; left > 0 && round < rounds; round++) {
     checkpoint('PASSIVE')
     ;({ log, left } = checkpoint('NOOP'))
   }
   if (left > 0 && log > helpPages) parentPort.postMessage('help')
+  if (emptying === 0) return
+  emptying--
+  // Whoever writes waits for it: so only when little is left to copy.
+  if (left < beginPages && checkpoint('TRUNCATE').busy === 0) emptying = 0
+  if (emptying === 0) parentPort.postMessage('emptied')
 }
 const timer = setInterval(telling(look), pollMillis)
-parentPort.once('message', () => {
+parentPort.on('message', (wanted) => {
+  if (wanted === 'empty') return (emptying = emptyingLooks)
   clearInterval(timer)
   database.close()
   end()
@@ -82,7 +89,8 @@ const pauseMillis = { first: 60_000, longest: 3_600_000 }
 
 /**
  * Checkpoints a file in WAL mode from when its log is worth it until the scope ends; the thread is gone then. `driverOf` finds the
- * module of the driver.
+ * module of the driver. Gives what has the thread empty the log, unless others write for a second without pause; false if there is
+ * none that could.
  */
 export const checkpoints = (
   database: Sqlite,
@@ -100,12 +108,15 @@ export const checkpoints = (
     let thread: { readonly worker: Worker; readonly ended: Int32Array } | undefined
     let timer: NodeJS.Timeout
     let pause = first
+    let emptied: (byThread: boolean) => void = () => {}
     const giveUp = (error: unknown) => {
       thread = undefined
+      emptied(false)
       pagesAt(checkpointPages.alone)
       Runtime.runFork(runtime)(Effect.logWarning(failed(rootMessage(error))))
     }
-    const help = () => {
+    const help = (wanted: unknown) => {
+      if (wanted === 'emptied') return emptied(true)
       try {
         database.pragma('wal_checkpoint(PASSIVE)')
       } catch {
@@ -143,10 +154,25 @@ export const checkpoints = (
         clearTimeout(timer)
         if (thread === undefined) return
         const { worker, ended } = thread
+        thread = undefined
+        emptied(true)
         worker.removeAllListeners('error').on('error', () => {})
         worker.postMessage('end')
         // In one step with the closing of the database: whoever asks meanwhile would be refused. The last one to close takes the log away.
         Atomics.wait(ended, 0, 0, lockPatienceMillis)
       }),
     )
+    return Effect.async<boolean>((resume) => {
+      if (thread === undefined) return resume(Effect.succeed(false))
+      const { worker } = thread
+      // Of two who ask, the first does not wait.
+      emptied(true)
+      emptied = (byThread) => {
+        worker.unref()
+        resume(Effect.succeed(byThread))
+      }
+      // The program may have nothing else that it waits for.
+      worker.ref()
+      worker.postMessage('empty')
+    })
   })

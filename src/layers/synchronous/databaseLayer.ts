@@ -23,13 +23,12 @@ const make = Effect.gen(function* () {
   const { image, isNew } = yield* SchemaImage
   const database = yield* open(settings, image)
   const connection = makeConnection(database)
-  if (image === undefined) {
-    yield* watchExtent(connection, settings.dbPath, isNew)
-    const { module } = native
-    if (settings.journalMode === 'WAL' && module !== undefined) yield* checkpoints(database, settings, module)
-  }
+  if (image === undefined) yield* watchExtent(connection, settings.dbPath, isNew)
+  const { module } = native
+  const hasThread = image === undefined && settings.journalMode === 'WAL' && module !== undefined
+  const emptyLog = hasThread ? yield* checkpoints(database, settings, module) : undefined
   connection.all('PRAGMA busy_timeout = 0')
-  return databaseOn(connection)
+  return databaseOn(connection, emptyLog)
 })
 
 const restored = 'the database seems to be a restored backup: all devices will pull their workspaces anew'
