@@ -23,13 +23,27 @@ describe('the packed package', () => {
   })
 
   it('holds what was built, README, the guide for operators, LICENSE and package.json, and nothing else', async () => {
-    const built = sourceFiles.flatMap((file) => {
+    const modules = sourceFiles.filter((file) => !file.startsWith('src/cli/'))
+    const built = modules.flatMap((file) => {
       const path = `dist/${file.slice(0, -'.ts'.length)}`
       return [`${path}.js`, `${path}.d.ts`]
     })
+    const command = ['dist/src/cli/main.js', 'dist/src/cli/LICENSES.txt']
     expect([...(await packed()).files].sort()).toEqual(
-      ['LICENSE', 'README.md', 'docs/operating.md', 'package.json', ...built].sort(),
+      ['LICENSE', 'README.md', 'docs/operating.md', 'package.json', ...command, ...built].sort(),
     )
+  })
+
+  it('has the licences of what the command has in it', () => {
+    const folder = join(consumer, 'node_modules/or3-provider-sqlite/dist/src/cli')
+    const notices = readFileSync(join(folder, 'LICENSES.txt'), 'utf8')
+    const modules = readFileSync(join(folder, 'main.js'), 'utf8').matchAll(
+      /^ *\/\/ node_modules\/((?:@[^/]+\/)?[^/]+)\//gm,
+    )
+    const names = new Set(Array.from(modules, ([, name]) => name!))
+    expect(names).toContain('effect')
+    for (const name of names)
+      expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\S+ \\(\\S+\\)\\n\\n\\S`, 'm'))
   })
 
   const source = `

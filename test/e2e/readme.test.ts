@@ -5,12 +5,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openProvider } from '../../src/nuxt/adapters.js'
+import { builtHost } from '../support/builtHost.js'
 import { root, run } from '../support/run.js'
 import { killServers, startServer } from '../support/server.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'or3-e2e-readme-'))
+
+// Alone it would have to be built within the test's time.
+beforeAll(() => builtHost())
 
 afterAll(() => {
   killServers()
