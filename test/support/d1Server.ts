@@ -2,6 +2,8 @@
  * Databases of D1 in workerd, Cloudflare's own runtime, started once for many of them. A Worker runs there on its bindings what it is
  * sent, a batch at a time: bindings from afar, as `miniflare` has them, ask for each statement on its own.
  */
+import { Agent, request } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { Miniflare } from 'miniflare'
 import type { D1Binding } from '../../src/layers/batch/d1.js'
 import { temporaryFolder } from './temporaryFolder.js'
@@ -33,9 +35,12 @@ const start = async () => {
     compatibilityDate: '2022-01-01',
     d1Databases: Array.from({ length: many }, (_, place) => nameOf(place)),
     d1Persist: folder,
+    // Else each batch goes through a Worker of Miniflare's, which takes ten times as long as the way from here.
+    unsafeDirectSockets: [{}],
   })
   process.once('exit', remove)
-  return runtime.ready
+  await runtime.ready
+  return runtime.unsafeGetDirectURL()
 }
 
 interface Sent {
@@ -50,13 +55,25 @@ const prepared = (sql: string, params: ReadonlyArray<unknown> = []): Sent => ({
   bind: (...values) => prepared(sql, values),
 })
 
+const agent = new Agent({ keepAlive: true })
+
+/** Not by `fetch`, which takes the processor four times as long. */
+const post = (url: URL, body: string) =>
+  new Promise<string>((resolve, reject) =>
+    request(url, { method: 'POST', agent }, (answer) =>
+      text(answer).then(
+        (said) => (answer.statusCode === 200 ? resolve(said) : reject(new Error(said))),
+        reject,
+      ),
+    )
+      .on('error', reject)
+      .end(body),
+  )
+
 const bindingAt = (url: URL): D1Binding => ({
   prepare: (sql) => prepared(sql),
-  batch: async (statements: ReadonlyArray<Sent>) => {
-    const answer = await fetch(url, { method: 'POST', body: JSON.stringify(statements) })
-    if (!answer.ok) throw new Error(await answer.text())
-    return (await answer.json()) as Awaited<ReturnType<D1Binding['batch']>>
-  },
+  batch: async (statements: ReadonlyArray<Sent>) =>
+    JSON.parse(await post(url, JSON.stringify(statements))) as Awaited<ReturnType<D1Binding['batch']>>,
 })
 
 let runtime: Promise<URL>
