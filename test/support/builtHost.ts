@@ -12,6 +12,7 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -56,10 +57,29 @@ export interface Packed {
   readonly files: ReadonlyArray<string>
 }
 
+/** When something below was changed, made or taken away last. */
+const changedAt = (path: string): number => {
+  const entry = statSync(path)
+  if (!entry.isDirectory()) return entry.mtimeMs
+  return Math.max(entry.mtimeMs, ...readdirSync(path).map((name) => changedAt(join(path, name))))
+}
+
+/** Whether `dist` is of the tree as it is now, as where `.ci/run` has just built it. */
+const isBuilt = () => {
+  // What a build writes last.
+  const built = join(root, 'dist/src/cli/LICENSES.txt')
+  const from = ['src', 'migrations', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json']
+  return (
+    existsSync(built) &&
+    Math.max(...from.map((name) => changedAt(join(root, name)))) < statSync(built).mtimeMs
+  )
+}
+
 /** The package of the tree as it is now, built and packed. */
 export const packed = async (): Promise<Packed> => {
   const folder = await once('packed', async (folder) => {
-    const report = await run('npm', ['pack', '--json', '--pack-destination', folder])
+    const asBuilt = isBuilt() ? ['--ignore-scripts'] : []
+    const report = await run('npm', ['pack', '--json', '--pack-destination', folder, ...asBuilt])
     // The build speaks first.
     writeFileSync(join(folder, 'report.json'), report.slice(report.search(/^\[/m)))
   })
