@@ -11,13 +11,14 @@ import { expectedObjects } from '../../src/layers/operating/schemaState.js'
 import { keyed } from '../../src/layers/operating/tables.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { query } from '../support/adoption.js'
-import { makeCommand, makeWorkspace } from '../support/command.js'
+import { makeCommand, makeWorkspace, manySettings } from '../support/command.js'
 import { downgrade } from '../support/earlierRelease.js'
 import { migratedFile } from '../support/migratedFile.js'
 import { opId, put, scope } from '../support/ops.js'
 import { cases, deep, fc, patience } from '../support/property.js'
 import { opPool } from '../support/arbitraries.js'
 import { contentsOf, fillEveryTable } from '../support/everyTable.js'
+import { until } from '../support/realTime.js'
 import { startTurso, type Turso } from '../support/tursoServer.js'
 
 const { folder, run, start } = makeCommand()
@@ -347,6 +348,19 @@ describe('a copy that was interrupted', () => {
         `or3-sqlite: the database was written to since its copy was begun: stop its servers, remove ${server.url}, and copy again`,
       ],
     })
+  })
+
+  it('by a signal ends at once, also between two files', async () => {
+    const source = goodCopy()
+    manySettings(source, workspaceId, 100_000)
+    const to = newFile()
+    const { child, ended } = start(source, ['copy', '--to', to])
+    await until(() => existsSync(`${to}-wal`) && statSync(`${to}-wal`).size > 2 ** 20)
+    child.kill('SIGINT')
+    expect(await ended).toMatchObject({ code: 130, errors: [] })
+    expect((await copied(source, to)).stdout).toMatch(
+      / rows of them by an earlier run; both sides are equal$/m,
+    )
   })
 
   it(

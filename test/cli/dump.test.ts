@@ -2,7 +2,7 @@
  * `dump`: SQL that brings everything into a new database, by SQLite's own shell or on its way to D1.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -11,13 +11,14 @@ import { keyed } from '../../src/layers/operating/tables.js'
 import { requiredTables } from '../../src/layers/sql/schemaVersion.js'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { query } from '../support/adoption.js'
-import { makeCommand, makeWorkspace } from '../support/command.js'
+import { makeCommand, makeWorkspace, manySettings } from '../support/command.js'
 import { newD1 } from '../support/d1Server.js'
 import { downgrade } from '../support/earlierRelease.js'
 import { contentsOf, fillEveryTable } from '../support/everyTable.js'
 import { put, scope } from '../support/ops.js'
+import { until } from '../support/realTime.js'
 
-const { folder, run } = makeCommand()
+const { folder, run, start } = makeCommand()
 
 const good = join(folder, 'good.db')
 let workspaceId: string
@@ -85,6 +86,18 @@ describe('a dump', () => {
     const own = await run(source, ['dump', '--out', source, '--force'])
     expect(own).toMatchObject({ code: 2, errors: [expect.stringContaining('is the database itself')] })
     expect(readdirSync(folder).filter((name) => name.includes('.part-'))).toEqual([])
+  })
+
+  it('that is interrupted leaves nothing behind', async () => {
+    const source = copyOf(good)
+    manySettings(source, workspaceId, 200_000)
+    const { child, ended } = start(source, ['dump', '--out', join(folder, 'interrupted.sql')])
+    const left = () => readdirSync(folder).filter((name) => name.startsWith('interrupted.sql'))
+    // Some of it is written, in the middle of a table.
+    await until(() => left().some((name) => statSync(join(folder, name)).size > 15e6))
+    child.kill('SIGINT')
+    expect(await ended).toMatchObject({ code: 130, errors: [] })
+    expect(left()).toEqual([])
   })
 
   it('is of the current schema alone, and of a file', async () => {

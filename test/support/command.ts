@@ -178,6 +178,16 @@ export const makeWorkspace = async (database: string, mode = 'WAL', name = 'ada'
   return workspaceId
 }
 
+/** So much that a command needs a while for it. */
+export const manySettings = (database: string, workspaceId: string, count: number) => {
+  const sqlite = new Sqlite(database)
+  const setting = sqlite.prepare('INSERT INTO workspace_settings VALUES (?, ?, ?, 1)')
+  sqlite.transaction(() => {
+    for (let n = 0; n < count; n++) setting.run(workspaceId, `many${n}`, 'x'.repeat(50))
+  })()
+  sqlite.close()
+}
+
 /** Damages what only an integrity check meets: the end of an index's page. */
 export const damageIndex = (database: string, index = 'change_log_by_op') => {
   const sqlite = new Sqlite(database)

@@ -7,6 +7,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { Effect, Either, Schedule } from 'effect'
 import { StorageError } from '../../services/StorageError.js'
+import { letOthersGo } from '../time.js'
 import type { Batch, Param, Results, Row, Statement } from '../sql/batch.js'
 import type { Batches } from '../sql/Batches.js'
 import { ask, type Look, lookOver } from '../sql/look.js'
@@ -122,6 +123,8 @@ const walk = <E, E2>(
         if (!rows.every((row) => isWhole(table, row))) return yield* notWhole(table)
         const last = table.order.map((_, place) => rows.at(-1)![positionName(place)] as Param)
         before = yield* onPage(rows, before, last)
+        // Between two files nothing else would, and no signal be heard.
+        yield* letOthersGo
       }
     }
   })

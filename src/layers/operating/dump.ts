@@ -130,20 +130,24 @@ export const dumpTo = <E>(
     let done = 0
     for (const table of all) {
       const selected = `SELECT ${table.columns.map(({ name }) => `"${name}"`).join(', ')} FROM ${table.name} ORDER BY ${table.order.join(', ')}`
-      let waiting: Array<string> = []
-      let bytes = 0
-      for (const row of connection.rows(selected, [])) {
-        for (const statement of statementsOf(table, row, dialect)) {
-          waiting.push(statement)
-          bytes += statement.length
+      const rows = connection.rows(selected, [])[Symbol.iterator]()
+      yield* Effect.gen(function* () {
+        let waiting: Array<string> = []
+        let bytes = 0
+        for (let next = rows.next(); next.done !== true; next = rows.next()) {
+          for (const statement of statementsOf(table, next.value, dialect)) {
+            waiting.push(statement)
+            bytes += statement.length
+          }
+          sink.onRows(++done, total)
+          if (bytes < 65_536) continue
+          yield* lines(waiting)
+          waiting = []
+          bytes = 0
         }
-        sink.onRows(++done, total)
-        if (bytes < 65_536) continue
         yield* lines(waiting)
-        waiting = []
-        bytes = 0
-      }
-      yield* lines(waiting)
+        // An interruption leaves a loop where it is, and the connection could not be closed.
+      }).pipe(Effect.ensuring(Effect.sync(() => rows.return?.())))
     }
     for (const { name } of all)
       yield* lines(connection.all<{ sql: string }>(objects, name).map(({ sql }) => `${sql};`))
