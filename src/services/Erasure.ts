@@ -117,7 +117,7 @@ export class Erasure extends Context.Tag('or3-provider-sqlite/Erasure')<
      * to them, notifications; and purges the workspaces that nobody else is in. What they wrote in workspaces that others share
      * stays: it is the content of those. Invites that they made are revoked. Their id stays as a mark, since records refer to it: from then on
      * every call takes it for that of a user who is unknown, and whoever signs in with one of the identities is a new user. It
-     * goes in steps, and on, as a purge does.
+     * goes in steps, and on, as a purge does. Of one who was erased before, it takes what was written for them since without a caller.
      *
      * A notification becomes a deleted one without payload, under the versions that it has; so does what the log says of it.
      */

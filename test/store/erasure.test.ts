@@ -322,6 +322,19 @@ suiteOverBatches('erasing a user', (subject) => {
     expect(JSON.stringify(await all())).not.toMatch(new RegExp(`secret|to ${ada}`))
   })
 
+  it('takes what a program without a caller, as an import, has written for them since', async () => {
+    const { shared, ada } = await busy(subject())
+    await erase(ada)
+    const back = note('back', ada, { clock: 2 })
+    await subject().push({ ...scope(shared), ops: [back, note('back', ada, { id: 'superseded' })] })
+    expect(await preview(ada)).toEqual({ ...noTrace, notifications: 1 })
+    expect(await erase(ada)).toEqual({ ...noTrace, notifications: 1 })
+    for (const call of [preview, erase]) expect(await call(ada)).toEqual(noTrace)
+    const { changes } = await subject().pull({ ...scope(shared), cursor: 0 })
+    expect(JSON.stringify(changes)).not.toContain(`to ${ada}`)
+    expect(JSON.stringify((await subject().view(shared)).rows)).not.toContain(`to ${ada}`)
+  })
+
   it('is refused where others would be left without an owner, or the deployment without an administrator', async () => {
     const [owner, editor] = [await known(subject(), 'olga'), await newUser(subject())]
     const workspaceId = await newWorkspace(subject(), owner)

@@ -638,8 +638,8 @@ const writes: ReadonlyArray<Case> = [
     ({ workspaceId }) => erasing(({ purgeWorkspace }) => purgeWorkspace({ workspaceId })),
   ],
   [
-    'erasing who is erased already',
-    1,
+    'erasing again, since something may have come for them',
+    8,
     erasedOne,
     ({ userId }) => erasing(({ eraseUser }) => eraseUser({ userId })),
   ],

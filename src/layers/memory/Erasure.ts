@@ -125,6 +125,11 @@ const make = Effect.gen(function* () {
 
   const isNotification = (key: string) => key.startsWith('notifications\0')
 
+  const notificationsOf = (userId: string) =>
+    [...contents.values()].flatMap(({ rows }) =>
+      idsOf(rows, (row) => row.userId === userId && row.op.payloadJson !== null).filter(isNotification),
+    )
+
   const belongingsOfUser = (user: User) => {
     const address = user.email === null ? undefined : foldedEmail(user.email)
     const ownHooks = new Set(idsOf(webhooks, ({ userId }) => userId === user.id))
@@ -138,9 +143,7 @@ const make = Effect.gen(function* () {
       cursors: [...contents.values()].flatMap(({ cursors }) =>
         idsOf(cursors, ({ owner }) => owner === user.id).map((device) => [cursors, device] as const),
       ),
-      notifications: [...contents.values()].flatMap(({ rows }) =>
-        idsOf(rows, ({ userId, op }) => userId === user.id && op.payloadJson !== null).filter(isNotification),
-      ),
+      notifications: notificationsOf(user.id),
     }
   }
 
@@ -149,7 +152,8 @@ const make = Effect.gen(function* () {
 
   const previewUser = (userId: string) =>
     Either.gen(function* () {
-      if (erased.has(userId)) return nothingToErase
+      // Whoever names no caller may have written some since.
+      if (erased.has(userId)) return { ...nothingToErase, notifications: notificationsOf(userId).length }
       const user = yield* requireUser(state, userId)
       yield* requireErasable(user)
       const own = belongingsOfUser(user)
@@ -190,6 +194,7 @@ const make = Effect.gen(function* () {
   const erase = (userId: string, now: number) =>
     Either.gen(function* () {
       const report = yield* previewUser(userId)
+      for (const content of contents.values()) eraseNotifications(content, userId)
       if (erased.has(userId)) return report
       const user = yield* requireUser(state, userId)
       const own = belongingsOfUser(user)
@@ -207,7 +212,6 @@ const make = Effect.gen(function* () {
       for (const id of own.webhooks) webhooks.delete(id)
       for (const id of own.deliveries) deliveries.delete(id)
       for (const [cursors, device] of own.cursors) cursors.delete(device)
-      for (const content of contents.values()) eraseNotifications(content, userId)
       for (const workspace of own.memberships) {
         if (isOwn(workspace)) {
           workspace.removedAt ??= now

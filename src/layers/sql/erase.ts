@@ -5,7 +5,6 @@
  */
 import { Effect, Either } from 'effect'
 import { type EraseReport, LastAdmin, OnlyOwner } from '../../services/Erasure.js'
-import { nothingToErase } from '../../services/erasureRules.js'
 import type { StorageError } from '../../services/StorageError.js'
 import { UserNotFound } from '../../services/WorkspaceStore.js'
 import { epochSeconds, letOthersWrite } from '../time.js'
@@ -20,20 +19,20 @@ type Refusal = UserNotFound | OnlyOwner | LastAdmin
 
 const looks = (userId: string) => [eraseSql.user({ userId }), eraseSql.left({ userId })]
 
-/** Whether something is left to take, or why nothing may be. */
-const isLeft = (results: Results): Either.Either<boolean, Refusal> => {
+/** Why nothing may be taken, if so. Of one who was erased, something may have come since from whoever names no caller. */
+const mayErase = (results: Results): Either.Either<void, Refusal> => {
   const user = firstOf(results, 0)
   if (user === undefined) return Either.left(new UserNotFound({}))
-  if (user.erased_at !== null) return Either.right(user.emptied_at === null)
+  if (user.erased_at !== null) return Either.void
   const workspaceIds = results[1]!.map(({ id }) => id as string)
   if (workspaceIds.length > 0) return Either.left(new OnlyOwner({ workspaceIds }))
-  return user.isLastAdmin === 1 ? Either.left(new LastAdmin({})) : Either.right(true)
+  return user.isLastAdmin === 1 ? Either.left(new LastAdmin({})) : Either.void
 }
 
 type Marked = Pick<EraseReport, 'workspaces' | 'memberships' | 'identities' | 'invites'>
 
-/** Undefined where nothing is left. `now` in epoch seconds. */
-const mark = (userId: string, now: number): Batch<Marked | undefined, Refusal> => {
+/** `now` in epoch seconds. */
+const mark = (userId: string, now: number): Batch<Marked, Refusal> => {
   const params = { userId, now }
   return {
     statements: [
@@ -50,8 +49,7 @@ const mark = (userId: string, now: number): Batch<Marked | undefined, Refusal> =
       eraseSql.forget(params),
     ],
     read: (results) =>
-      Either.map(isLeft(results), (isLeft) => {
-        if (!isLeft) return undefined
+      Either.map(mayErase(results), () => {
         const of = (statement: number) => results[statement]!.length
         const workspaces = of(8)
         return {
@@ -149,7 +147,7 @@ export const emptyUser = (batches: Engine, userId: string) =>
 export const erase = (batches: Engine, userId: string): Effect.Effect<EraseReport, Refusal | StorageError> =>
   Effect.gen(function* () {
     const marked = yield* batches.write('erase user', mark(userId, yield* epochSeconds))
-    return marked === undefined ? nothingToErase : { ...marked, ...(yield* emptyUser(batches, userId)) }
+    return { ...marked, ...(yield* emptyUser(batches, userId)) }
   })
 
 const counts = (userId: string): Batch<Omit<EraseReport, 'cursors'>, Refusal> => {
@@ -157,7 +155,7 @@ const counts = (userId: string): Batch<Omit<EraseReport, 'cursors'>, Refusal> =>
   return {
     statements: [...looks(userId), ...counted.map(([, count]) => count({ userId }))],
     read: (results) =>
-      Either.map(isLeft(results), () => {
+      Either.map(mayErase(results), () => {
         const totals = counted.map(([name], index) => [name, firstOf(results, index + 2)!.total])
         return Object.fromEntries(totals)
       }),

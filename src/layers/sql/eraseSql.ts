@@ -70,7 +70,7 @@ const emptied = `
 
 export const eraseSql = {
   user: statement(`
-    SELECT erased_at, emptied_at, ${isLastAdmin} AS isLastAdmin FROM users WHERE id = :userId`),
+    SELECT erased_at, ${isLastAdmin} AS isLastAdmin FROM users WHERE id = :userId`),
   left: statement(`SELECT m.workspace_id AS id ${left} ORDER BY m.workspace_id LIMIT ${mostNamed}`),
 
   mark: statement(`
