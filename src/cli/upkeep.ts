@@ -71,6 +71,8 @@ export const gc = Command.make('gc', { retention, workspace }, ({ retention, wor
             update(index, ids.length, `workspace ${workspaceId}`)
             report = sum(report, yield* upkeep.collect({ retention: window, workspaceId }))
           }
+          // Goes on with purges and erasures that were interrupted; of the rest it finds nothing to do.
+          if (Option.isNone(workspace)) yield* upkeep.collect({ retention: window })
           yield* upkeep.tidy
           return report
         }),

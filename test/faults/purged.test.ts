@@ -256,8 +256,8 @@ it('erasing a user and a vacuum leave no byte of what was known of them, in whic
   expect((await run(file, ['check'])).stdout).toContain('all hold')
 })
 
-it('upkeep takes what an interruption left of erasing a user', async () => {
-  const file = await migratedFile(join(folder, 'half.db'))
+it.each(['upkeep', 'gc'])('%s takes what an interruption left of erasing a user', async (by) => {
+  const file = await migratedFile(join(folder, `half-${by}.db`))
   const sentinels = fillUser(file)
   const database = new Sqlite(file)
   database.exec(`
@@ -267,10 +267,12 @@ it('upkeep takes what an interruption left of erasing a user', async () => {
     DELETE FROM deployment_admins WHERE user_id = '${userId}';
     DELETE FROM workspace_members WHERE user_id = '${userId}'`)
   database.close()
-  await withServices(
-    file,
-    Effect.flatMap(Upkeep, ({ collect }) => collect({ retention: '1 day' })),
-  )
+  if (by === 'gc') expect(await run(file, ['gc'])).toMatchObject({ code: 0 })
+  else
+    await withServices(
+      file,
+      Effect.flatMap(Upkeep, ({ collect }) => collect({ retention: '1 day' })),
+    )
   expect((await run(file, ['vacuum'])).code).toBe(0)
   expect(foundIn(file, sentinels)).toEqual([])
   expect((await run(file, ['check'])).stdout).toContain('all hold')
