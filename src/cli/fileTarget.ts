@@ -125,8 +125,14 @@ export const fileTarget = (settings: ProviderSettings, file: string): FileTarget
           }),
           (database) => Effect.sync(() => database.close()),
         )
-        database.pragma('journal_mode = WAL')
-        database.pragma('synchronous = NORMAL')
+        // A lock is not waited for here.
+        yield* Effect.try({
+          try: () => {
+            database.pragma('journal_mode = WAL')
+            database.pragma('synchronous = NORMAL')
+          },
+          catch: openError(file),
+        })
         return yield* body(batchesOn(databaseOn(makeConnection(database))))
       }),
     ),

@@ -459,6 +459,15 @@ describe('is refused', () => {
     await copied(good, started)
   })
 
+  it('into what another process has locked', async () => {
+    const locked = await migratedFile(newFile())
+    const other = new Sqlite(locked)
+    other.exec('PRAGMA journal_mode = DELETE; BEGIN IMMEDIATE')
+    await refused(good, locked, 1, `cannot open the database ${locked}: another process holds its lock`)
+    other.close()
+    await copied(good, locked)
+  })
+
   it('into itself', async () => {
     const link = newFile()
     symlinkSync(good, link)
