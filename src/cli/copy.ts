@@ -20,7 +20,7 @@ import { makeConnection } from '../layers/synchronous/connection.js'
 import { hasNote, noteExtent, seemsRestored } from '../layers/synchronous/leap.js'
 import { ProviderConfig } from '../services/ProviderConfig.js'
 import { isPartOf } from './backup.js'
-import { failed, usage } from './failure.js'
+import { failed, lineOf, usage } from './failure.js'
 import { newFileTarget, reading } from './fileTarget.js'
 import { networkTarget } from './networkTarget.js'
 import { countText, remark, say, withProgress } from './output.js'
@@ -192,9 +192,16 @@ export const copy = Command.make('copy', { to }, ({ to }) =>
     )
     if (Either.isLeft(copied)) return yield* failed(refusals[copied.left](target.name))
     yield* sayCopied(copied.right, source.name, target.name)
-    yield* tellMissed(source, versions)
     const file = fileOf(target)
     if (file !== undefined) yield* settleNote(file)
+    yield* tellMissed(source, versions).pipe(
+      // The copy is whole all the same.
+      Effect.catchAll((error) =>
+        remark(
+          `${source.name} cannot be asked again whether changes came meanwhile: ${lineOf(error)}; if its servers ran, remove the copy, and copy again`,
+        ),
+      ),
+    )
   }).pipe(interruptibleBySignals),
 ).pipe(
   Command.withDescription(

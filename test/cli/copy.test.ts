@@ -624,4 +624,29 @@ describe('tells', () => {
     ])
     expect((await run(to, ['check'])).errors[0]).toContain('is an unfinished copy')
   })
+
+  it('that it cannot know what came meanwhile, where nobody answers any more once the copy is whole', async () => {
+    const server = await turso()
+    expect(await copy(good, server.url)).toMatchObject({ code: 0 })
+    let [asked, last] = [0, Infinity]
+    server.proxy.fail(
+      ({ statements }) =>
+        statements.some((sql) => sql.includes('value + version_offset AS version')) && ++asked >= last,
+      { answer: 'closed', executed: false },
+    )
+    expect(await copy(server.url, newFile())).toMatchObject({ code: 0, errors: [] })
+    ;[asked, last] = [0, asked]
+    const to = newFile()
+    const found = await copy(server.url, to)
+    expect(found).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/both sides are equal$/m),
+      errors: [
+        expect.stringMatching(
+          `^${server.url} cannot be asked again whether changes came meanwhile: .+; if its servers ran, remove the copy, and copy again$`,
+        ),
+      ],
+    })
+    expect((await run(to, ['check'])).stdout).toContain('all hold')
+  })
 })
