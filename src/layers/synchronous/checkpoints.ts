@@ -3,7 +3,8 @@
  *
  * Without it, the commit that crosses SQLite's threshold pays for all before it, ten times a commit and more. The thread has a
  * connection of its own and checkpoints passively, so it holds nobody up. Under writes without pause it may never find the log done,
- * which alone lets a log begin anew: then the serving connection does the little that is left between two calls.
+ * which alone lets a log begin anew: then it takes the write lock for the little that is left, and where it never gets that, the
+ * serving connection does it between two calls.
  */
 import { realpathSync, statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
@@ -22,8 +23,15 @@ const worthwhile = 4 * 1_024 * 1_024
 /** How often it is looked at, in ms. */
 const lookMillis = 250
 
-/** Begin at a thousand pages; ask for help at eight thousand; try for a second to empty the log. */
-const rhythm = { pollMillis: 50, beginPages: 1_000, helpPages: 8_000, rounds: 5, emptyingLooks: 20 }
+/** Begin at a thousand pages; end the log, or ask for help, at eight thousand; try for a second to empty it. */
+const rhythm = {
+  pollMillis: 50,
+  beginPages: 1_000,
+  helpPages: 8_000,
+  rounds: 5,
+  attempts: 40,
+  emptyingLooks: 20,
+}
 
 /**
  * As text, since a bundler would not find a file. `NOOP` only tells how far the log is; a checkpoint tells how far it was when that
@@ -31,7 +39,8 @@ const rhythm = { pollMillis: 50, beginPages: 1_000, helpPages: 8_000, rounds: 5,
  */
 const script = `
 const { parentPort, workerData } = require('node:worker_threads')
-const { driver, path, synchronous, ended, pollMillis, beginPages, helpPages, rounds, emptyingLooks } = workerData
+const { driver, path, synchronous, ended, pollMillis, beginPages, helpPages, rounds, attempts, emptyingLooks } =
+  workerData
 const end = () => {
   Atomics.store(ended, 0, 1)
   Atomics.notify(ended, 0)
@@ -63,6 +72,16 @@ const look = () => {
   for (let round = 0; left > 0 && round < rounds; round++) {
     checkpoint('PASSIVE')
     ;({ log, left } = checkpoint('NOOP'))
+  }
+  // Whoever writes waits for the little that is left, and nobody else; for the lock it is asked again and again, without waiting.
+  for (let attempt = 0, before; left > 0 && log > helpPages && attempt < attempts; attempt++) {
+    const met = checkpoint('RESTART')
+    const copied = met.log - met.left
+    if (met.busy === 0) left = 0
+    // Somebody reads an old state, which may take long.
+    else if (copied === before) break
+    else Atomics.wait(ended, 0, 0, 1)
+    before = copied
   }
   if (left > 0 && log > helpPages) parentPort.postMessage('help')
   if (emptying === 0) return
