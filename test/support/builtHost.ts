@@ -68,7 +68,11 @@ const changedAt = (path: string): number => {
 const isBuilt = () => {
   // What a build writes last.
   const built = join(root, 'dist/src/cli/LICENSES.txt')
-  const from = ['src', 'migrations', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json']
+  const from = [
+    ...['src', 'migrations', 'scripts', 'tsconfig.json', 'tsconfig.build.json'],
+    // What it has in it of others.
+    ...['package.json', 'package-lock.json'],
+  ]
   return (
     existsSync(built) &&
     Math.max(...from.map((name) => changedAt(join(root, name)))) < statSync(built).mtimeMs

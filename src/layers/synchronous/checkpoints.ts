@@ -134,8 +134,7 @@ export const checkpoints = (
       pagesAt(checkpointPages.alone)
       Runtime.runFork(runtime)(Effect.logWarning(failed(rootMessage(error))))
     }
-    const help = (wanted: unknown) => {
-      if (wanted === 'emptied') return emptied(true)
+    const help = () => {
       try {
         database.pragma('wal_checkpoint(PASSIVE)')
       } catch {
@@ -150,7 +149,8 @@ export const checkpoints = (
         const ended = new Int32Array(new SharedArrayBuffer(4))
         const given = { driver: driverOf(), path, synchronous, ended, ...rhythm }
         const worker = new Worker(script, { eval: true, workerData: given, execArgv: [], env: {} })
-        worker.on('message', help).once('error', (error) => {
+        worker.on('message', (said) => (said === 'emptied' ? emptied(true) : help()))
+        worker.once('error', (error) => {
           giveUp(error)
           timer = setTimeout(look, pause).unref()
           pause = Math.min(2 * pause, longest)
