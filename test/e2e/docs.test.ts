@@ -79,7 +79,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
   writeFileSync(join(folder, 'ambient.ts'), ambient)
   blocks.forEach(({ code }, index) => writeFileSync(join(folder, `block${index}.ts`), code))
-  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  const compiler = join(root, 'node_modules/typescript-7/bin/tsc')
   output = await run('node', [compiler, '-p', folder, '--pretty', 'false'], { cwd: folder }).catch(String)
 })
 

@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { packed, plainConsumer } from '../support/builtHost.js'
 import { root, run } from '../support/run.js'
 
-const compiler = join(root, 'node_modules/typescript/bin/tsc')
+const compilerOf = (release: string) => join(root, `node_modules/${release}/bin/tsc`)
 
 const sourceFiles = ['src', 'migrations'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -75,10 +75,12 @@ describe('the packed package', () => {
     gateway.push(undefined, { scope: {}, ops: [] })
   `
 
+  // Both releases that users have, and both ways in which they resolve modules.
   it.each([
-    { moduleResolution: 'bundler', module: 'esnext' },
-    { moduleResolution: 'nodenext', module: 'nodenext' },
-  ])('type-checks with moduleResolution $moduleResolution, libraries included', async (options) => {
+    { release: 'typescript', moduleResolution: 'bundler', module: 'esnext' },
+    { release: 'typescript-7', moduleResolution: 'nodenext', module: 'nodenext' },
+  ])('type-checks in $release with moduleResolution $moduleResolution, libraries included', async (given) => {
+    const { release, ...options } = given
     const folder = join(consumer, options.moduleResolution)
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'consumer.ts'), source)
@@ -91,9 +93,9 @@ describe('the packed package', () => {
       types: [],
     }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }))
-    const output = await run('node', [compiler, '-p', folder, '--pretty', 'false'], { cwd: consumer }).catch(
-      String,
-    )
+    const output = await run('node', [compilerOf(release), '-p', folder, '--pretty', 'false'], {
+      cwd: consumer,
+    }).catch(String)
     // Other packages' types have faults of their own. Continuation lines are indented.
     const errors = output.split('\n').filter((line) => /^\S.*error TS\d+/.test(line))
     expect(errors.filter((line) => !/^node_modules\/(?!or3-provider-sqlite\/)/.test(line))).toEqual([])
