@@ -1,8 +1,10 @@
 // Counts how many tests of each suite ran on which engine, from vitest's JSON report, and compares with the table in test/README.md:
 // a cell that names a number must have run, and one that does not must say why. With --write it writes the numbers into the table.
-import { readFileSync, writeFileSync } from 'node:fs'
+// With a folder that `test/support/statements.ts` has filled, each statement that `batches` was asked for must have run on Turso and D1.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 
-const [report, mode] = process.argv.slice(2)
+const [report, given] = process.argv.slice(2)
 const engines = [
   'memory',
   'sqlite memory',
@@ -70,7 +72,28 @@ const rows = suites.map((suite) => {
   return `| \`${suite}/\` | ${cells.join(' | ')} |`
 })
 
-if (mode === '--write') {
+/** Lists of parameters are as long as what is asked for. */
+const withoutLengths = (sql) =>
+  sql.replace(/(\(\?(?:, ?\?)*\))(?:, ?\1)+/g, '$1').replace(/\?(?:, ?\?)+/g, '?')
+
+const statementsOn = (engine) =>
+  new Set(
+    readdirSync(given)
+      .filter((file) => file.startsWith(`${engine} `))
+      .flatMap((file) => JSON.parse(readFileSync(join(given, file), 'utf8')).map(withoutLengths)),
+  )
+
+if (given !== undefined && given !== '--write') {
+  const all = statementsOn('batches')
+  if (all.size < 250) faults.push(`of the statements on batches only ${all.size} were written down`)
+  for (const engine of ['turso', 'd1']) {
+    const ran = statementsOn(engine)
+    for (const sql of all)
+      if (!ran.has(sql)) faults.push(`${engine} was not asked for ${sql.replace(/\s+/g, ' ').slice(0, 300)}`)
+  }
+}
+
+if (given === '--write') {
   const head = [`| suite | ${engines.join(' | ')} |`, `| --- ${'| ---: '.repeat(engines.length)}|`]
   writeFileSync(page, `${text.slice(0, from)}\n\n${[...head, ...rows].join('\n')}\n\n${text.slice(to)}`)
 } else {

@@ -282,6 +282,22 @@ suite('gcTombstones', (subject) => {
     expect(view.rows[2]).toMatchObject({ pk: 'c', deleted: false, payload: { id: 'c' } })
   })
 
+  it('does so in every table', async () => {
+    const ops = syncedTables.map((table, index) =>
+      del({ table, pk: table, id: `d${index}`, payload: { why: 'x' } }),
+    )
+    expect((await push(subject(), ...ops)).map(({ kind }) => kind)).toEqual(ops.map(() => 'applied'))
+    expect((await subject().view('w1')).rows.map(({ payload }) => payload)).toEqual(
+      ops.map(() => ({ why: 'x' })),
+    )
+    pass(31 * day)
+    await seen(subject(), ops.length + 1)
+    await subject().gcTombstones({ ...scope(), retentionSeconds: 30 * day })
+    const { rows, tombstones } = await subject().view('w1')
+    expect(tombstones).toEqual([])
+    expect(rows.map(({ payload, deleted }) => [payload, deleted])).toEqual(ops.map(() => [undefined, true]))
+  })
+
   it('collects nothing without a cursor, nor within the window', async () => {
     await push(subject(), del())
     pass(31 * day)

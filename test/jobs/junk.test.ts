@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { casesOn, fc, patience } from '../support/property.js'
-import { overBatches, propertySubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 import { Refused } from '../support/verdicts.js'
 
 const hostile = new Proxy(
@@ -71,7 +71,7 @@ const junk = fc
     return { method, given }
   })
 
-describe.each(overBatches(propertySubjects()))('background jobs on %s', (name) => {
+describe.each(propertySubjects())('background jobs on %s', (name) => {
   it(
     'answer or refuse whatever they are given',
     () =>

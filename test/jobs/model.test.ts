@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { BackgroundJobProvider, HostJob } from '../../src/nuxt/adapters.js'
 import { cases, casesOn, fc, patience } from '../support/property.js'
-import { overBatches, propertySubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 import { Refused } from '../support/verdicts.js'
 
 type Worker = 0 | 1
@@ -320,7 +320,7 @@ const examples: ReadonlyArray<readonly [string, ReadonlyArray<Command>]> = [
   ],
 ]
 
-describe.each(overBatches(propertySubjects()))('background jobs on %s', (name) => {
+describe.each(propertySubjects())('background jobs on %s', (name) => {
   it.each(examples)('do as in memory: %s', async (_what, given) => {
     await runOn(name, given)
   })

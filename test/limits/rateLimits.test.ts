@@ -3,7 +3,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { cases, fc } from '../support/property.js'
-import { overBatches, propertySubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 import { suiteOverBatches } from '../support/suite.js'
 
 const minute = 60_000
@@ -167,7 +167,7 @@ suiteOverBatches('rate limits', (subject) => {
 })
 
 describe('rate limits under random calls', () => {
-  it.each(overBatches(propertySubjects()))('count as the model does: %s', async (name) => {
+  it.each(propertySubjects())('count as the model does: %s', async (name) => {
     const call = fc.record({
       key: fc.constantFrom('a', 'b'),
       max: fc.constantFrom(1, 5, 20, 100),

@@ -2,6 +2,7 @@
  * What holds for every test file: files of one worker share its modules and globals.
  */
 import { afterAll, afterEach, vi } from 'vitest'
+import { writeStatements } from './statements.js'
 
 // Tests may put a clock of their own in its place.
 const { setImmediate } = globalThis
@@ -14,4 +15,5 @@ afterAll(() => {
   vi.useRealTimers()
   vi.restoreAllMocks()
   vi.unstubAllGlobals()
+  writeStatements()
 })

@@ -44,6 +44,7 @@ import {
 import { layer as committing } from './committingBatches.js'
 import { fileCalls } from './fileCalls.js'
 import { migratedInMemory } from './migratedFile.js'
+import { recorded } from './statements.js'
 import type { ErasureCalls, MembershipCalls, Subject, SubjectName } from './subjectType.js'
 import { detailOf, Refused, verdictOf } from './verdicts.js'
 import { viewOfSql, viewOfState } from './views.js'
@@ -209,7 +210,7 @@ export const batchLayer = (
 export const onBatches = (name: SubjectName, engine: BatchEngine, cleanUp?: () => void | Promise<void>) =>
   fromServices<Batches>(
     name,
-    batchLayer(engine),
+    batchLayer(recorded(name, engine)),
     (context, run) => {
       const { read } = Context.get(context, Batches)
       const query = (statements: ReadonlyArray<string>) =>

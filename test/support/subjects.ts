@@ -52,11 +52,14 @@ export const selectedSubjects = (wanted = process.env.TEST_LAYERS): ReadonlyArra
   })
 }
 
-/** Those of properties, whose many cases take long in another process: over Turso's engine, D1 and in Bun when asked for, or in a deep run. */
+/**
+ * Those of properties: over all when asked for, or in a deep run. Else not in other processes, where many cases take long, nor on
+ * `sqlite file`, whose calls `adapters` makes too.
+ */
 export const propertySubjects = (): ReadonlyArray<SubjectName> =>
   process.env.TEST_LAYERS || deep
     ? selectedSubjects()
-    : selectedSubjects().filter((name) => !['turso', 'd1', 'bun'].includes(name))
+    : selectedSubjects().filter((name) => !['turso', 'd1', 'bun', 'sqlite file'].includes(name))
 
 /** Without a file in this process, which runs what `batches` and `adapters` do, unless it is asked for. */
 export const overBatches = (subjects: ReadonlyArray<SubjectName>): ReadonlyArray<SubjectName> =>

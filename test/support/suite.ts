@@ -3,6 +3,7 @@
  */
 import { afterEach, beforeEach, describe } from 'vitest'
 import { deep } from './property.js'
+import { recordedIn } from './statements.js'
 import type { Subject, SubjectName } from './subjectType.js'
 import { openSubject, overBatches, selectedSubjects } from './subjects.js'
 
@@ -16,15 +17,39 @@ const usualInBun: ReadonlySet<string> = new Set([
   ...['push', 'pull', 'snapshot', 'the workspace store', 'background jobs', 'rate limits', 'registrations'],
 ])
 
+const far = ['turso', 'd1'] as const
+
+/**
+ * What a usual run does not drive on the engines behind a network, where each call takes ten times as long: rules above statements that
+ * other suites run there. `statements.ts` holds a whole run to that.
+ */
+const notUsuallyOn: Readonly<Record<string, ReadonlyArray<SubjectName>>> = {
+  validation: far,
+  getOrCreateUser: far,
+  permissions: far,
+  invites: far,
+  'names and descriptions': far,
+  'many deliveries': far,
+  // D1 has limits of its own.
+  'large deliveries': ['turso'],
+  // Processes share Turso's engine in the same file.
+  'many fibers': ['turso'],
+}
+
+/** What they ask depends on chance, so nobody else can be held to it. */
+const atRandom: ReadonlySet<string> = new Set(['many fibers'])
+
+const usually = (name: string, subject: SubjectName) =>
+  subject === 'bun' ? usualInBun.has(name) : notUsuallyOn[name]?.includes(subject) !== true
+
 const declareOn = (subjects: ReadonlyArray<SubjectName>, name: string, declare: Declare) =>
   describe.each(
-    process.env.TEST_LAYERS || deep || usualInBun.has(name)
-      ? subjects
-      : subjects.filter((subject) => subject !== 'bun'),
+    process.env.TEST_LAYERS || deep ? subjects : subjects.filter((subject) => usually(name, subject)),
   )(`${name} · %s`, (subjectName) => {
     let current: Subject
     beforeEach(async () => {
-      current = await openSubject(subjectName)
+      const open = () => openSubject(subjectName)
+      current = await (atRandom.has(name) ? open() : recordedIn(open))
     })
     afterEach(() => current.close())
     declare(() => current)

@@ -296,23 +296,6 @@ suiteOverBatches('deliveries', (subject) => {
       expect(await all('unknown')).toEqual([])
     })
 
-    it('tells a thousand at most, and as many that have ended as are asked for', async () => {
-      const statuses = ['success', 'pending', 'failed'] as const
-      const made: Array<string> = []
-      const one = async (n: number) => (await log({ status: statuses[n % 3]!, created_at: start + n })).id
-      for (let n = 0; n < 1_020; n += 20) {
-        const some = await Promise.all(Array.from({ length: 20 }, (_, index) => one(n + index)))
-        made.unshift(...some.reverse())
-      }
-      expect(idsOf(await all())).toEqual(made.slice(0, 1_000))
-      const done = made.filter((_id, index) => (1_019 - index) % 3 !== 1)
-      const recent = async (limit: number) => idsOf(await store().getRecentTerminalDeliveries(webhook, limit))
-      expect(await recent(2)).toEqual(done.slice(0, 2))
-      expect(await recent(3.9)).toEqual(done.slice(0, 3))
-      for (const few of [0, -5, -Infinity, 0.5]) expect(await recent(few)).toEqual(done.slice(0, 1))
-      for (const many of [1e9, Infinity]) expect(await recent(many)).toEqual(done.slice(0, 1_000))
-    }, 60_000)
-
     it('those that have ended, newest first, and no others', async () => {
       for (const status of ['pending', 'in_flight'] as const) await log({ status, created_at: start + 9 })
       const ids: Array<string> = []
@@ -465,21 +448,56 @@ suiteOverBatches('deliveries', (subject) => {
     expect(await store().purgeExpiredLogs(start)).toBe(0)
     expect([...idsOf(await all())].sort()).toEqual(kept.sort())
   })
+})
 
-  it('many at once go in several steps, and are all counted', async () => {
-    const made: Array<Promise<unknown>> = []
-    for (let n = 0; n < 1_001; n++) {
-      made.push(log())
-      if (n % 50 === 0) await Promise.all(made)
+/** More than a step takes, or an answer tells. */
+suiteOverBatches('many deliveries', (subject) => {
+  const store = () => subject().host.webhookStore
+  const all = (of: string) => store().getDeliveryLogs(of, 0)
+  /** Made in the order of the ids that come back. */
+  const fill = async (count: number, more: (n: number) => Partial<HostDelivery>) => {
+    const { id: webhook } = await store().createWebhook(ofUser())
+    const ids: Array<string> = []
+    while (ids.length < count) {
+      const some = Array.from({ length: Math.min(50, count - ids.length) }, (_, n) => more(ids.length + n))
+      const made = await Promise.all(some.map((one) => store().createDeliveryLog(logOf(webhook, one))))
+      ids.push(...idsOf(made))
     }
-    await Promise.all(made)
-    expect(await claim(1_000)).toHaveLength(1_000)
+    return { webhook, ids }
+  }
+
+  it('are told a thousand at most, and as many that have ended as are asked for', async () => {
+    const statuses = ['success', 'pending', 'failed'] as const
+    const { webhook, ids } = await fill(1_020, (n) => ({ status: statuses[n % 3]!, created_at: start + n }))
+    const newest = [...ids].reverse()
+    expect(idsOf(await all(webhook))).toEqual(newest.slice(0, 1_000))
+    const done = newest.filter((_id, index) => (1_019 - index) % 3 !== 1)
+    const recent = async (limit: number) => idsOf(await store().getRecentTerminalDeliveries(webhook, limit))
+    expect(await recent(2)).toEqual(done.slice(0, 2))
+    expect(await recent(3.9)).toEqual(done.slice(0, 3))
+    for (const few of [0, -5, -Infinity, 0.5]) expect(await recent(few)).toEqual(done.slice(0, 1))
+    for (const many of [1e9, Infinity]) expect(await recent(many)).toEqual(done.slice(0, 1_000))
+  }, 60_000)
+
+  it('go in several steps, and are all counted', async () => {
+    const { webhook } = await fill(1_001, () => ({ created_at: start }))
+    const claim = () => store().claimPendingDeliveries('me', 1_000)
+    expect(await claim()).toHaveLength(1_000)
     expect(await claim()).toHaveLength(1)
-    at(1)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 1 })
     expect(await store().resetStaleInFlightDeliveries(0)).toBe(1_001)
+    vi.useRealTimers()
     expect(await store().cancelDeliveriesByWebhook(webhook)).toBe(1_001)
     expect(await store().purgeExpiredLogs(start + 1)).toBe(1_001)
-    expect(await all()).toEqual([])
+    expect(await all(webhook)).toEqual([])
+  }, 60_000)
+
+  it('go with their registration, and no others', async () => {
+    const { webhook } = await fill(1_100, () => ({}))
+    const other = await fill(1, () => ({}))
+    await store().deleteWebhook(webhook)
+    expect(await store().getWebhook(webhook)).toBeNull()
+    expect(idsOf(await store().claimPendingDeliveries('me', 1_000))).toEqual(other.ids)
   }, 60_000)
 })
 

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import type { WebhookStore } from '../../src/nuxt/hostWebhooks.js'
 import { casesOn, fc, patience } from '../support/property.js'
-import { overBatches, propertySubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 import { logOf, ofAdmin, ofUser, statusOf } from '../support/webhooks.js'
 
 const hostile = new Proxy(
@@ -137,7 +137,7 @@ const calls = (
   ['purgeExpiredLogs', nasty, (x) => store.purgeExpiredLogs(x)],
 ]
 
-describe.each(overBatches(propertySubjects()))('webhooks on %s', (name) => {
+describe.each(propertySubjects())('webhooks on %s', (name) => {
   it(
     'take anything: an answer or a refusal, which changes nothing',
     () =>

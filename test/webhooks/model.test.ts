@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { HostDelivery, WebhookStore } from '../../src/nuxt/hostWebhooks.js'
 import { casesOn, fc, patience } from '../support/property.js'
-import { overBatches, propertySubjects, withSubject } from '../support/subjects.js'
+import { propertySubjects, withSubject } from '../support/subjects.js'
 import { tagOf } from '../support/people.js'
 import type { Subject } from '../support/subjectType.js'
 import { Refused } from '../support/verdicts.js'
@@ -356,7 +356,7 @@ const examples: ReadonlyArray<readonly [string, Steps]> = [
   ],
 ]
 
-const layers = overBatches(propertySubjects()).filter((name) => name !== 'memory')
+const layers = propertySubjects().filter((name) => name !== 'memory')
 
 describe.each(layers)('webhooks on %s', (name) => {
   beforeEach(() => {

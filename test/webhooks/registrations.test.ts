@@ -255,18 +255,6 @@ suiteOverBatches('registrations', (subject) => {
       await store().deleteWebhook(id)
       await store().deleteWebhook('unknown')
     })
-
-    it('takes deliveries with it that fill several steps', async () => {
-      const { id } = await make(ofUser())
-      const other = await make(ofUser())
-      await store().createDeliveryLog(logOf(other.id))
-      for (let n = 0; n < 1_100; n += 50) {
-        await Promise.all(Array.from({ length: 50 }, () => store().createDeliveryLog(logOf(id))))
-      }
-      await store().deleteWebhook(id)
-      expect(await store().getWebhook(id)).toBeNull()
-      expect(await store().claimPendingDeliveries('me', 1_000)).toHaveLength(1)
-    }, 60_000)
   })
 
   describe('listing', () => {
