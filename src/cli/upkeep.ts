@@ -6,8 +6,8 @@ import { Command, Options } from '@effect/cli'
 import { Effect, Option } from 'effect'
 import { durationRule, positiveDuration } from '../layers/durations.js'
 import { compact } from '../layers/operating/compact.js'
-import { lookAtWorkspace } from '../layers/operating/inspect.js'
-import { Upkeep, type UpkeepReport } from '../services/Upkeep.js'
+import { countSynced, lookAtWorkspace } from '../layers/operating/inspect.js'
+import { Upkeep } from '../services/Upkeep.js'
 import { usage } from './failure.js'
 import { bytesText, countText, remark, say, withProgress } from './output.js'
 import { existing, existingFile } from './settings.js'
@@ -25,17 +25,6 @@ const workspace = Options.text('workspace').pipe(
   Options.optional,
 )
 
-const nothing: UpkeepReport = { workspaces: 0, entries: 0, tombstones: 0, opIds: 0, cursors: 0, purged: 0 }
-
-const sum = (a: UpkeepReport, b: UpkeepReport): UpkeepReport => ({
-  workspaces: a.workspaces + b.workspaces,
-  entries: a.entries + b.entries,
-  tombstones: a.tombstones + b.tombstones,
-  opIds: a.opIds + b.opIds,
-  cursors: a.cursors + b.cursors,
-  purged: a.purged + b.purged,
-})
-
 const durationOf = (text: string) => {
   const duration = positiveDuration(text)
   return duration === undefined
@@ -48,47 +37,41 @@ export const gc = Command.make('gc', { retention, workspace }, ({ retention, wor
     const target = yield* existing
     const { name, settings } = target
     const window = Option.isSome(retention) ? yield* durationOf(retention.value) : settings.gcRetention
-    const before = yield* target.observing((seen) =>
+    const { count, free } = yield* target.observing((seen) =>
       Effect.gen(function* () {
         yield* requireCurrent(target, seen.schema)
         if (Option.isSome(workspace)) {
           const found = yield* seen.look('gc', lookAtWorkspace(workspace.value))
           if (found === undefined) return yield* noWorkspace(workspace.value, name)
         }
-        return yield* seen.status
+        return { count: yield* seen.look('gc', countSynced()), free: yield* seen.freeBytes }
       }),
     )
-    const ids = Option.match(workspace, {
-      onNone: () => before.workspaces.map(({ id }) => id),
-      onSome: (id) => [id],
-    })
     const report = yield* target.serving(
       withProgress('gc', ({ update }) =>
         Effect.gen(function* () {
           const upkeep = yield* Upkeep
-          let report = nothing
-          for (const [index, workspaceId] of ids.entries()) {
-            update(index, ids.length, `workspace ${workspaceId}`)
-            report = sum(report, yield* upkeep.collect({ retention: window, workspaceId }))
-          }
-          // Goes on with purges and erasures that were interrupted; of the rest it finds nothing to do.
-          if (Option.isNone(workspace)) yield* upkeep.collect({ retention: window })
+          const report = yield* upkeep.collect({
+            retention: window,
+            workspaceId: Option.getOrUndefined(workspace),
+            onWorkspace: (id, looked) => update(looked, count, `workspace ${id}`),
+          })
           yield* upkeep.tidy
           return report
         }),
       ),
     )
-    const { workspaces, entries, tombstones, opIds, cursors } = report
+    const { workspaces, entries, tombstones, opIds, cursors, purged } = report
     yield* say(
       `${countText(workspaces, 'workspace')}: removed ${countText(entries, 'log entry', 'log entries')}, ` +
-        `${countText(tombstones, 'tombstone')}, ${countText(opIds, 'op id')}, ${countText(cursors, 'stale cursor')}`,
+        `${countText(tombstones, 'tombstone')}, ${countText(opIds, 'op id')}, ${countText(cursors, 'stale cursor')}` +
+        (purged > 0 ? `; ${countText(purged, 'interrupted purge')} finished` : ''),
     )
-    if (!('freeBytes' in before)) return
-    const after = yield* target.observing((seen) => seen.status)
-    if (!('freeBytes' in after)) return
-    const freed = after.freeBytes - before.freeBytes
+    const left = yield* target.observing((seen) => seen.freeBytes)
+    if (free === undefined || left === undefined) return
+    const freed = left - free
     yield* say(
-      `${bytesText(Math.max(0, freed))} freed within the file, ${bytesText(after.freeBytes)} free in all${freed > 0 ? '; `or3-sqlite vacuum` gives them back' : ''}`,
+      `${bytesText(Math.max(0, freed))} freed within the file, ${bytesText(left)} free in all${freed > 0 ? '; `or3-sqlite vacuum` gives them back' : ''}`,
     )
   }),
 ).pipe(

@@ -27,12 +27,13 @@ export class Upkeep extends Context.Tag('or3-provider-sqlite/Upkeep')<
     /**
      * Collects what is older than `retention`, in one workspace after another or in the one that is named. Unless one is named, also goes on
      * with purges that were interrupted, and purges workspaces that were removed longer ago than `purgeAfter`, if that is given; some
-     * hundreds at a time.
+     * hundreds at a time. `onWorkspace` is told each one that has something to remove, and how many were looked at before it.
      */
     readonly collect: (options: {
       readonly retention: Duration.DurationInput
       readonly workspaceId?: string | undefined
       readonly purgeAfter?: Duration.Duration | undefined
+      readonly onWorkspace?: ((workspaceId: string, looked: number) => void) | undefined
     }) => Effect.Effect<UpkeepReport, StorageError>
     /**
      * Removes invites that ended more than 30 days ago. Refreshes the query planner's figures; copies the write-ahead log back into the

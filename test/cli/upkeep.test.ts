@@ -11,7 +11,7 @@ import { until } from '../support/realTime.js'
 import { put, scope } from '../support/ops.js'
 import { subjectOnFile } from '../support/layerSubjects.js'
 
-const { folder, run, runAlone, pushTo } = makeCommand()
+const { folder, run, show, runAlone, pushTo } = makeCommand()
 
 const fresh = (name: string) => {
   mkdirSync(join(folder, name))
@@ -91,6 +91,40 @@ describe('gc', () => {
     expect(all.stdout).toMatch(/^2 workspaces: removed 199 log entries/)
     expect(query(database, 'SELECT count(*) AS n FROM change_log')).toEqual([{ n: 2 }])
     expect((await run(database, ['check'])).code).toBe(0)
+  })
+
+  it('tells on a terminal which workspace it is at', async () => {
+    const { stderr } = await show(await withHistory('gc-terminal'), ['gc', '--retention', '1 hour'])
+    expect(stderr).toContain('gc [........................] 0 % workspace w1')
+  })
+
+  it('goes on past a workspace that is damaged, and fails in the end', async () => {
+    const database = await withHistory('gc-damaged')
+    const sqlite = new Sqlite(database)
+    sqlite.exec(`UPDATE change_log SET payload_json = '{"' WHERE workspace_id = 'w1' AND server_version = 1`)
+    sqlite.close()
+    const { code, errors } = await run(database, ['gc', '--retention', '1 hour'])
+    expect({ code, errors }).toEqual({ code: 1, errors: [expect.stringContaining('damaged')] })
+    const left = query(
+      database,
+      'SELECT workspace_id AS id, count(*) AS n FROM change_log GROUP BY 1 ORDER BY 1',
+    )
+    expect(left).toEqual([
+      { id: 'w1', n: 200 },
+      { id: 'w2', n: 1 },
+    ])
+  })
+
+  it('finishes a purge that was interrupted, and says so', async () => {
+    const database = fresh('gc-purge')
+    const id = await makeWorkspace(database)
+    const sqlite = new Sqlite(database)
+    sqlite.prepare('UPDATE workspaces SET deleted = 1, purged_at = 1 WHERE id = ?').run(id)
+    sqlite.close()
+    const { stdout } = await outcomeOf(database, 'gc')
+    expect(stdout).toMatch(/ stale cursors; 1 interrupted purge finished$/m)
+    expect((await outcomeOf(database, 'gc')).stdout).toMatch(/ stale cursors$/m)
+    expect(query(database, 'SELECT count(*) AS n FROM workspace_members')).toEqual([{ n: 0 }])
   })
 
   it('leaves the journal mode to the server', async () => {

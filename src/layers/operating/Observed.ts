@@ -11,7 +11,7 @@ import { epochSeconds } from '../time.js'
 import { findFaultsOver } from './batch/check.js'
 import { exportOver } from './batch/export.js'
 import { findLeftOutOver } from './batch/leftOut.js'
-import { type DatabaseStatus, inspect, lookAtContent } from './inspect.js'
+import { type DatabaseStatus, freeBytesOf, inspect, lookAtContent } from './inspect.js'
 import { findFaults, type OnRule, type Verdict } from './invariants.js'
 import { findLeftOut, type LeftOut } from './leftOut.js'
 import { lookIn } from './look.js'
@@ -25,6 +25,8 @@ export interface Observed {
   readonly schema: SchemaState
   readonly look: <A>(operation: string, look: Look<A>) => Effect.Effect<A, StorageError>
   readonly status: Effect.Effect<DatabaseStatus, StorageError>
+  /** Bytes within the file that can be used again; undefined where there is no file to look at. */
+  readonly freeBytes: Effect.Effect<number | undefined, StorageError>
   readonly findFaults: (onRule: OnRule) => Effect.Effect<Verdict, StorageError>
   /** Of a database whose tables are all there. */
   readonly findLeftOut: Effect.Effect<LeftOut, StorageError>
@@ -51,6 +53,7 @@ export const observedFile = (
         ...found,
         pragmas: { ...found.pragmas, synchronous },
       })),
+      freeBytes: attempt('free bytes', () => freeBytesOf(database)),
       findFaults: (onRule) =>
         Effect.flatMap(expectedObjects, (expected) => findFaults(database, expected, onRule)),
       findLeftOut: findLeftOut(database),
@@ -74,6 +77,7 @@ export const observedOver = (
       const content = yield* lookOver(read, 'status', lookAtContent(known, yield* epochSeconds))
       return { address, ...content }
     }),
+    freeBytes: Effect.succeed(undefined),
     findFaults: (onRule) => findFaultsOver(read, onRule),
     findLeftOut: findLeftOutOver(read),
     exportTo: (workspace, sink) => exportOver(read, workspace, sink),

@@ -188,6 +188,12 @@ export function* lookAtContent({ schema, tables }: KnownSchema, now: number): Lo
   }
 }
 
+/** Bytes within the file that hold nothing. */
+export const freeBytesOf = (database: Sqlite): number =>
+  ['freelist_count', 'page_size']
+    .map((name) => Number(database.pragma(name, { simple: true })))
+    .reduce((pages, size) => pages * size)
+
 const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0)
 
 /** The database must be open; it is never opened by other means here, see `databaseFile.ts`. */
@@ -206,7 +212,7 @@ export const inspect = (database: Sqlite, path: string): Effect.Effect<FileStatu
         path,
         bytes: sizeOf(path),
         walBytes: sizeOf(`${path}-wal`),
-        freeBytes: Number(pragma('freelist_count')) * Number(pragma('page_size')),
+        freeBytes: freeBytesOf(database),
         schema,
         pragmas,
         hasNote: existsSync(`${path}-seen`),
@@ -214,6 +220,14 @@ export const inspect = (database: Sqlite, path: string): Effect.Effect<FileStatu
       }
     }),
   )
+
+/** Workspaces that have synced. */
+export function* countSynced(): Look<number> {
+  const [rows] = yield [
+    ask(`SELECT count(*) AS count FROM server_version_counter WHERE workspace_id <> '${unbornWorkspace}'`),
+  ]
+  return rows![0]!.count
+}
 
 /** Whether anybody would see what is in the workspace; undefined for one that the database does not know. */
 export function* lookAtWorkspace(

@@ -110,7 +110,12 @@ const collectOne = (batches: Batches['Type'], id: string, retention: number, tot
   })
 
 /** Looks at one chunk of workspaces after the other, and gives others their turn in between. */
-const collectAll = (batches: Batches['Type'], retention: number, purgeAfter: number | undefined) =>
+const collectAll = (
+  batches: Batches['Type'],
+  retention: number,
+  purgeAfter: number | undefined,
+  onWorkspace: (workspaceId: string, looked: number) => void = () => {},
+) =>
   Effect.gen(function* () {
     let total = none
     let damaged: StorageError | undefined
@@ -135,6 +140,7 @@ const collectAll = (batches: Batches['Type'], retention: number, purgeAfter: num
       }
       for (const id of toEmpty) yield* emptyUser(batches, id)
       for (const id of due) {
+        onWorkspace(id, total.workspaces)
         const collected = yield* Effect.either(collectOne(batches, id, retention, total))
         if (Either.isRight(collected)) total = collected.right
         // What is damaged concerns one workspace; all other errors would meet the next one as well.
@@ -163,10 +169,10 @@ export const makeUpkeep = (
 ): Effect.Effect<Upkeep['Type'], never, Batches> =>
   Effect.map(Batches, (batches) =>
     observeUpkeep({
-      collect: ({ retention, workspaceId, purgeAfter }) => {
+      collect: ({ retention, workspaceId, purgeAfter, onWorkspace }) => {
         const seconds = Duration.toSeconds(retention)
         return workspaceId === undefined
-          ? collectAll(batches, seconds, purgeAfter && Duration.toSeconds(purgeAfter))
+          ? collectAll(batches, seconds, purgeAfter && Duration.toSeconds(purgeAfter), onWorkspace)
           : collectOne(batches, workspaceId, seconds, { ...none, workspaces: 1 })
       },
       tidy: Effect.zipRight(dropEndedInvites(batches), tidy),
