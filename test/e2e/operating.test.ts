@@ -231,7 +231,7 @@ describe.sequential('the guide for operators', () => {
     await serve({ OR3_SQLITE_GC_INTERVAL: '1 second' })
     // Enough for the thread of checkpoints to begin, and for both to checkpoint several times.
     const text = 'x'.repeat(1_500)
-    for (let round = 0; round < 80; round++) {
+    for (let round = 0; round < 50; round++) {
       for (let n = 0; n < 100; n++) laptop.put('messages', `m${(round * 37 + n) % 400}`, { round, text })
       await laptop.push()
     }

@@ -11,7 +11,7 @@ const later = `because both have clock 2 and it was written later \\(hlc ${hlc} 
 
 describe('the scenarios', () => {
   it('conflict: the later edit stands on the server and on both devices', async () => {
-    const page = await openAs('ada')
+    const page = await openAs('ada', { slowly: true })
     await page.run('conflict')
     expect(await page.decision()).toMatch(
       new RegExp(

@@ -19,7 +19,7 @@ const processes = (['node', 'bun'] as const).flatMap((program) =>
   Array.from({ length: deep ? 4 : 1 }, (_, index) => ({
     program,
     number: index + 1,
-    rounds: deep || program === 'node' ? 30 : 10,
+    rounds: deep ? 30 : program === 'node' ? 15 : 10,
   })),
 )
 

@@ -7,6 +7,7 @@ import Sqlite from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { makeProcesses, type Started } from '../support/processes.js'
+import { deep } from '../support/property.js'
 
 const { folder, start } = makeProcesses()
 let files = 0
@@ -47,7 +48,7 @@ const together = async (count: number, script: string, env: Record<string, strin
 const limits = (most: number, perUser: number) =>
   JSON.stringify({ maxConcurrentJobs: most, maxConcurrentJobsPerUser: perUser })
 
-describe.each([2, 4])('%i processes', (count) => {
+describe.each(deep ? [2, 4] : [4])('%i processes', (count) => {
   it('claim each job of a pool once', async () => {
     const file = fresh()
     const { backgroundJobProvider: jobs, close } = openProvider({

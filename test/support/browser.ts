@@ -28,15 +28,22 @@ export const launchBrowser = async (): Promise<Browser> => {
   return chromium.launch({ executablePath, args: flags })
 }
 
-/** A page of a browser profile of its own, and what goes wrong on it. */
-export const openPage = async (browser: Browser, url: string, options: BrowserContextOptions = {}) => {
+/** A page of a browser profile of its own, and what goes wrong on it. `script` comes before those of each page. */
+export const openPage = async (
+  browser: Browser,
+  url: string,
+  { script, ...options }: BrowserContextOptions & { readonly script?: string } = {},
+) => {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+  if (script !== undefined) await context.addInitScript(script)
   const page: Page = await context.newPage()
   const faults: Array<string> = []
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') faults.push(message.text())
   })
   page.on('pageerror', (error) => faults.push(String(error)))
-  await page.goto(url, { waitUntil: 'networkidle' })
+  await page.goto(url)
+  // Scripts draw all of it.
+  await page.getByRole('button').first().waitFor()
   return { page, faults, close: () => context.close() }
 }

@@ -13,6 +13,17 @@ import { killServers, type Server, startServer } from './server.js'
 
 export const eventually = <A>(look: () => Promise<A>) => expect.poll(look, { timeout: 20_000, interval: 50 })
 
+/** The pauses of scenarios, which are for the eye. */
+const shorterPauses = `{
+  const wait = window.setTimeout
+  window.setTimeout = (run, millis, ...rest) => wait(run, millis === 500 ? 20 : millis, ...rest)
+}`
+
+interface Options extends BrowserContextOptions {
+  /** Whether scenarios go as slowly as for a person. */
+  readonly slowly?: boolean
+}
+
 /** For the top of a test file. A page with an error or a warning on its console fails its test. */
 export const playground = () => {
   const folder = mkdtempSync(join(tmpdir(), 'or3-e2e-page-'))
@@ -47,12 +58,12 @@ export const playground = () => {
   const url = () => server.url
   /** A name that no other test uses. */
   const user = () => `user-${users}`
-  const open = async (options: BrowserContextOptions = {}) => {
-    const tab = await openPage(browser!, url(), options)
+  const open = async ({ slowly = false, ...options }: Options = {}) => {
+    const tab = await openPage(browser!, url(), slowly ? options : { ...options, script: shorterPauses })
     opened.push(tab)
     return { ...playgroundPage(tab.page), faults: tab.faults }
   }
-  const openAs = async (name = user(), options: BrowserContextOptions = {}) => {
+  const openAs = async (name = user(), options: Options = {}) => {
     const page = await open(options)
     await page.signIn(name)
     return page

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { openProvider } from '../../src/nuxt/adapters.js'
 import { makeProcesses } from '../support/processes.js'
+import { deep } from '../support/property.js'
 import { idsOf, logOf, ofUser } from '../support/webhooks.js'
 
 const count = 500
@@ -37,7 +38,7 @@ const worker = `
 const claimedIn = (stdout: string): ReadonlyArray<string> =>
   stdout.split('\n').flatMap((line) => (line.startsWith('claimed ') ? [line.slice(8)] : []))
 
-describe.each([2, 4])('%i processes', (workers) => {
+describe.each(deep ? [2, 4] : [4])('%i processes', (workers) => {
   let processes: ReturnType<typeof makeProcesses>
   beforeAll(() => {
     processes = makeProcesses()
