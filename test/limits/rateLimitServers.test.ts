@@ -108,16 +108,21 @@ describe('a database that another process writes to', () => {
   })
 
   it('is not asked again for what is known', async () => {
-    const path = newFile()
-    const limits = open(path)
-    expect(await allowedOf(limits, 3)).toBe(3)
-    const other = new Sqlite(path)
-    other.exec('BEGIN IMMEDIATE')
-    const before = performance.now()
-    expect(await allowedOf(limits, 5)).toBe(5)
-    expect(performance.now() - before).toBeLessThan(90)
-    other.exec('ROLLBACK')
-    other.close()
+    const took: Array<number> = []
+    // A busy machine may hold up one of them.
+    for (let round = 0; round < 3; round++) {
+      const path = newFile()
+      const limits = open(path)
+      expect(await allowedOf(limits, 3)).toBe(3)
+      const other = new Sqlite(path)
+      other.exec('BEGIN IMMEDIATE')
+      const before = performance.now()
+      expect(await allowedOf(limits, 5)).toBe(5)
+      took.push(performance.now() - before)
+      other.exec('ROLLBACK')
+      other.close()
+    }
+    expect(Math.min(...took)).toBeLessThan(90)
   })
 })
 
