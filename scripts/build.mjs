@@ -37,9 +37,10 @@ const { metafile } = await build({
 })
 
 // Their licences ask for it.
-const bundled = Object.keys(metafile.inputs).flatMap(
-  (file) => /^(.*\bnode_modules\/(@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? [],
-)
+const bundled = Object.values(metafile.outputs)
+  .flatMap(({ inputs }) => Object.entries(inputs))
+  .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+  .flatMap(([file]) => /^(.*\bnode_modules\/(@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? [])
 const notices = [...new Set(bundled)].sort().map((folder) => {
   const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
   const file = readdirSync(join(root, folder)).find((entry) => /^licen[cs]e(\.|$)/i.test(entry))

@@ -2,7 +2,6 @@
  * The engine of Node: better-sqlite3, an addon that is loaded when the first database is opened.
  */
 import { createRequire } from 'node:module'
-import { dirname, join, sep } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
 import { SqliteClient } from '@effect/sql-sqlite-node'
 import { Effect } from 'effect'
@@ -13,9 +12,7 @@ export const betterSqlite3: NativeSqlite = {
     const require = createRequire(import.meta.url)
     const driver = require.resolve('better-sqlite3')
     // A bundle may have brought another copy: two SQLites in one process drop each other's locks, and damage the file.
-    const own = join(dirname(dirname(driver)), sep)
-    if (!Object.keys(require.cache).some((file) => file.startsWith(own) && file.endsWith('.node')))
-      throw new Error(`${driver} is not the driver that serves`)
+    if (require(driver) !== BetterSqlite3) throw new Error(`${driver} is not the driver that serves`)
     return driver
   },
   open: (place, options) =>

@@ -4,9 +4,10 @@
  * Without it, the commit that crosses SQLite's threshold pays for all before it, ten times a commit and more. The thread has a
  * connection of its own and checkpoints passively, so it holds nobody up. Under writes without pause it may never find the log done,
  * which alone lets a log begin anew: then it takes the write lock for the little that is left, and where it never gets that, the
- * serving connection does it between two calls.
+ * serving connection does it between two calls. SQLite syncs the file only when all of a log is copied, that is under the lock, so
+ * the thread does it before.
  */
-import { realpathSync, statSync } from 'node:fs'
+import { openSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { Effect, Runtime } from 'effect'
 import type { ProviderSettings } from '../../services/ProviderConfig.js'
@@ -14,8 +15,11 @@ import { rootMessage } from '../causes.js'
 import { lockPatienceMillis } from './Database.js'
 import type { Sqlite } from './sqlite.js'
 
-/** Pages of log at which a commit checkpoints: without the thread, and far away for when the thread cannot keep up. */
-export const checkpointPages = { alone: 4_000, beside: 32_000 } as const
+/**
+ * Pages of log at which a commit checkpoints: without the thread, and where there is one, further away than any reader lets a log
+ * grow. The first commit after a long reader would copy all of that.
+ */
+export const checkpointPages = { alone: 4_000, beside: 1_000_000 } as const
 
 /** The log that makes a thread worth its while, in bytes. Most programs never get there. */
 const worthwhile = 4 * 1_024 * 1_024
@@ -23,14 +27,15 @@ const worthwhile = 4 * 1_024 * 1_024
 /** How often it is looked at, in ms. */
 const lookMillis = 250
 
-/** Begin at a thousand pages; end the log, or ask for help, at eight thousand; try for a second to empty it. */
+/** Begin at a thousand pages; end the log, or ask for help, at eight thousand; try for a second to empty it, once nobody writes. */
 const rhythm = {
   pollMillis: 50,
   beginPages: 1_000,
   helpPages: 8_000,
   rounds: 5,
-  attempts: 40,
+  attempts: 10,
   emptyingLooks: 20,
+  idleMillis: 150,
 }
 
 /**
@@ -38,63 +43,95 @@ const rhythm = {
  * began. SQLite without it makes it a passive one, which does no harm.
  */
 const script = `
+const { fdatasyncSync } = require('node:fs')
 const { parentPort, workerData } = require('node:worker_threads')
-const { driver, path, synchronous, ended, pollMillis, beginPages, helpPages, rounds, attempts, emptyingLooks } =
-  workerData
+const { driver, path, synchronous, descriptor, ended, ...rhythm } = workerData
+const { pollMillis, beginPages, helpPages, rounds, attempts, emptyingLooks, idleMillis } = rhythm
 const end = () => {
   Atomics.store(ended, 0, 1)
   Atomics.notify(ended, 0)
 }
-const telling = (body) => () => {
+let database
+const open = () => {
+  const opened = new (require(driver))(path, { fileMustExist: true, timeout: 0 })
   try {
-    return body()
+    opened.pragma('wal_autocheckpoint = 0')
+    opened.pragma('synchronous = ' + synchronous)
+    return opened
   } catch (error) {
-    if (String(error.code).startsWith('SQLITE_BUSY')) return
-    end()
-    // Of the driver's own errors nothing crosses between threads.
-    throw new Error(error.message)
+    opened.close()
+    throw error
   }
 }
-const database = telling(() => {
-  const opened = new (require(driver))(path, { fileMustExist: true, timeout: 0 })
-  opened.pragma('wal_autocheckpoint = 0')
-  opened.pragma('synchronous = ' + synchronous)
-  return opened
-})()
 const checkpoint = (mode) => {
   const [{ busy, log, checkpointed }] = database.pragma('wal_checkpoint(' + mode + ')')
-  return { busy, log, left: log - checkpointed }
+  return { busy, log, copied: checkpointed, left: log - checkpointed }
+}
+const sync = () => {
+  if (descriptor !== undefined) fdatasyncSync(descriptor)
 }
 let emptying = 0
+// Pages of log, and since when there are so many.
+let [written, since] = []
 const look = () => {
-  let { log, left } = checkpoint('NOOP')
-  if (left < beginPages && emptying === 0) return
-  for (let round = 0; left > 0 && round < rounds; round++) {
+  database ??= open()
+  let met = checkpoint('NOOP')
+  if (met.left < beginPages && emptying === 0) return
+  // Somebody reads an old state, which may take long: nothing goes on until then.
+  let isHeld = false
+  for (let round = 0; met.left > 0 && !isHeld && round < rounds; round++) {
+    const { copied } = met
     checkpoint('PASSIVE')
-    ;({ log, left } = checkpoint('NOOP'))
+    if (met.log > helpPages || emptying > 0) sync()
+    met = checkpoint('NOOP')
+    isHeld = met.left > 0 && met.copied === copied
   }
+  let isDone = met.left === 0
+  let { copied } = met
   // Whoever writes waits for the little that is left, and nobody else; for the lock it is asked again and again, without waiting.
-  for (let attempt = 0, before; left > 0 && log > helpPages && attempt < attempts; attempt++) {
-    const met = checkpoint('RESTART')
-    const copied = met.log - met.left
-    if (met.busy === 0) left = 0
-    // Somebody reads an old state, which may take long.
-    else if (copied === before) break
-    else Atomics.wait(ended, 0, 0, 1)
-    before = copied
+  for (let attempt = 0; !isDone && !isHeld && met.log > helpPages && attempt < attempts; attempt++) {
+    if (attempt > 0) {
+      Atomics.wait(ended, 0, 0, 1)
+      sync()
+    }
+    const tried = checkpoint('RESTART')
+    isDone = tried.busy === 0
+    // Another one is checkpointing.
+    if (tried.log < 0) continue
+    isHeld = tried.left > 0 && tried.copied === copied
+    copied = tried.copied
   }
-  if (left > 0 && log > helpPages) parentPort.postMessage('help')
+  if (!isDone && !isHeld && met.log > helpPages) {
+    sync()
+    parentPort.postMessage('help')
+  }
   if (emptying === 0) return
-  emptying--
-  // Whoever writes waits for it: so only when little is left to copy.
-  if (left < beginPages && checkpoint('TRUNCATE').busy === 0) emptying = 0
-  if (emptying === 0) parentPort.postMessage('emptied')
+  // Whoever writes waits until the system has given back the log, a tenth of a second for 100 MB: so only where nobody does.
+  const { log, left } = checkpoint('NOOP')
+  const now = performance.now()
+  if (log !== written) [written, since] = [log, now]
+  else if (now - since >= idleMillis && left < beginPages && checkpoint('TRUNCATE').busy === 0) emptying = 1
 }
-const timer = setInterval(telling(look), pollMillis)
+const timer = setInterval(() => {
+  try {
+    look()
+  } catch (error) {
+    if (!String(error.code).startsWith('SQLITE_BUSY')) {
+      end()
+      // Of the driver's own errors nothing crosses between threads.
+      throw new Error(error.message)
+    }
+  }
+  if (emptying > 0 && --emptying === 0) parentPort.postMessage('emptied')
+}, pollMillis)
 parentPort.on('message', (wanted) => {
-  if (wanted === 'empty') return (emptying = emptyingLooks)
+  if (wanted === 'empty') {
+    written = undefined
+    return (emptying = emptyingLooks)
+  }
   clearInterval(timer)
-  database.close()
+  parentPort.close()
+  database?.close()
   end()
 })`
 
@@ -103,7 +140,31 @@ const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false 
 const failed = (why: string) =>
   `checkpoints go on within pushes, which they hold up: their thread has ended: ${why}`
 
-/** After a thread has ended, in ms: what it met may have passed, such as a full disk. Twice as long each time. */
+/**
+ * By which threads sync, by the file, of all copies of this package. They stay open: a process that closes any descriptor of a file
+ * loses all locks that it has there, whoever set them.
+ */
+const descriptors: Map<string, number> = ((globalThis as Record<symbol, unknown>)[
+  Symbol.for('or3-provider-sqlite/descriptors')
+] ??= new Map()) as never
+
+/** Of programs that open many files, those that come later do without. */
+const mostDescriptors = 64
+
+const descriptorOf = (path: string, { dev, ino }: Stats): number | undefined => {
+  const key = `${dev}:${ino}`
+  const known = descriptors.get(key)
+  if (known !== undefined || descriptors.size >= mostDescriptors) return known
+  try {
+    const descriptor = openSync(path, 'r+')
+    descriptors.set(key, descriptor)
+    return descriptor
+  } catch {
+    return undefined
+  }
+}
+
+/** After a thread has ended, in ms: what it met may have passed, such as a full disk. Twice as long each time it comes soon again. */
 const pauseMillis = { first: 60_000, longest: 3_600_000 }
 
 /**
@@ -147,11 +208,14 @@ export const checkpoints = (
         // The log is still that of the file that serves, and must not get into another one.
         if (ino !== served.ino || dev !== served.dev) throw new Error(`${path} was replaced`)
         const ended = new Int32Array(new SharedArrayBuffer(4))
-        const given = { driver: driverOf(), path, synchronous, ended, ...rhythm }
+        const descriptor = synchronous === 'OFF' ? undefined : descriptorOf(path, served)
+        const given = { driver: driverOf(), path, synchronous, descriptor, ended, ...rhythm }
+        const begun = performance.now()
         const worker = new Worker(script, { eval: true, workerData: given, execArgv: [], env: {} })
         worker.on('message', (said) => (said === 'emptied' ? emptied(true) : help()))
         worker.once('error', (error) => {
           giveUp(error)
+          if (performance.now() - begun > longest) pause = first
           timer = setTimeout(look, pause).unref()
           pause = Math.min(2 * pause, longest)
         })
