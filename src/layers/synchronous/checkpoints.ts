@@ -27,11 +27,13 @@ const worthwhile = 4 * 1_024 * 1_024
 /** How often it is looked at, in ms. */
 const lookMillis = 250
 
-/** Begin at a thousand pages; end the log, or ask for help, at eight thousand; try for a second to empty it, once nobody writes. */
+/** Begin at a thousand pages; end the log, or ask for help, at eight thousand, and soon at twice that; try for a second to empty it, once nobody writes. */
 const rhythm = {
   pollMillis: 50,
   beginPages: 1_000,
   helpPages: 8_000,
+  farPages: 16_000,
+  helpLooks: 20,
   rounds: 5,
   attempts: 10,
   emptyingLooks: 20,
@@ -43,10 +45,10 @@ const rhythm = {
  * began. SQLite without it makes it a passive one, which does no harm.
  */
 const script = `
-const { fdatasyncSync } = require('node:fs')
+const { fdatasyncSync, statSync } = require('node:fs')
 const { parentPort, workerData } = require('node:worker_threads')
-const { driver, path, synchronous, descriptor, ended, ...rhythm } = workerData
-const { pollMillis, beginPages, helpPages, rounds, attempts, emptyingLooks, idleMillis } = rhythm
+const { driver, path, served, synchronous, descriptor, ended, ...rhythm } = workerData
+const { pollMillis, beginPages, helpPages, farPages, helpLooks, rounds, attempts, emptyingLooks, idleMillis } = rhythm
 const end = () => {
   Atomics.store(ended, 0, 1)
   Atomics.notify(ended, 0)
@@ -55,6 +57,9 @@ let database
 const open = () => {
   const opened = new (require(driver))(path, { fileMustExist: true, timeout: 0 })
   try {
+    // Before anything is read: with the log of the file that serves, another one would be damaged.
+    const { ino, dev } = statSync(path)
+    if (ino !== served.ino || dev !== served.dev) throw new Error(path + ' was replaced')
     opened.pragma('wal_autocheckpoint = 0')
     opened.pragma('synchronous = ' + synchronous)
     return opened
@@ -71,15 +76,23 @@ const sync = () => {
   if (descriptor !== undefined) fdatasyncSync(descriptor)
 }
 let emptying = 0
+// Looks that are left out, so that whoever helps finds nobody checkpointing.
+let waiting = 0
 // Pages of log, and since when there are so many.
 let [written, since] = []
 const look = () => {
+  if (waiting > 0) {
+    waiting--
+    return
+  }
   database ??= open()
   let met = checkpoint('NOOP')
   if (met.left < beginPages && emptying === 0) return
   // Somebody reads an old state, which may take long: nothing goes on until then.
   let isHeld = false
-  for (let round = 0; met.left > 0 && !isHeld && round < rounds; round++) {
+  // A log that grows faster than it is copied must not wait for many attempts.
+  const isFar = () => met.log >= farPages
+  for (let round = 0; met.left > 0 && !isHeld && round < (isFar() ? 1 : rounds); round++) {
     const { copied } = met
     checkpoint('PASSIVE')
     if (met.log > helpPages || emptying > 0) sync()
@@ -89,7 +102,8 @@ const look = () => {
   let isDone = met.left === 0
   let { copied } = met
   // Whoever writes waits for the little that is left, and nobody else; for the lock it is asked again and again, without waiting.
-  for (let attempt = 0; !isDone && !isHeld && met.log > helpPages && attempt < attempts; attempt++) {
+  const most = isFar() ? 1 : attempts
+  for (let attempt = 0; !isDone && !isHeld && met.log > helpPages && attempt < most; attempt++) {
     if (attempt > 0) {
       Atomics.wait(ended, 0, 0, 1)
       sync()
@@ -104,6 +118,7 @@ const look = () => {
   if (!isDone && !isHeld && met.log > helpPages) {
     sync()
     parentPort.postMessage('help')
+    waiting = helpLooks
   }
   if (emptying === 0) return
   // Whoever writes waits until the system has given back the log, a tenth of a second for 100 MB: so only where nobody does.
@@ -125,6 +140,7 @@ const timer = setInterval(() => {
   if (emptying > 0 && --emptying === 0) parentPort.postMessage('emptied')
 }, pollMillis)
 parentPort.on('message', (wanted) => {
+  if (wanted === 'helped') return (waiting = 0)
   if (wanted === 'empty') {
     written = undefined
     return (emptying = emptyingLooks)
@@ -151,7 +167,7 @@ const descriptors: Map<string, number> = ((globalThis as Record<symbol, unknown>
 /** Of programs that open many files, those that come later do without. */
 const mostDescriptors = 64
 
-const descriptorOf = (path: string, { dev, ino }: Stats): number | undefined => {
+const descriptorOf = (path: string, { dev, ino }: Pick<Stats, 'dev' | 'ino'>): number | undefined => {
   const key = `${dev}:${ino}`
   const known = descriptors.get(key)
   if (known !== undefined || descriptors.size >= mostDescriptors) return known
@@ -182,7 +198,8 @@ export const checkpoints = (
     const runtime = yield* Effect.runtime()
     // The log lies beside the file itself, whatever links lead to it and wherever the program goes.
     const path = realpathSync(dbPath)
-    const served = statSync(path)
+    const { ino, dev } = statSync(path)
+    const served = { ino, dev }
     // Not prepared once: it takes effect as it is prepared.
     const pagesAt = (pages: number) => database.pragma(`wal_autocheckpoint = ${pages}`)
     let thread: { readonly worker: Worker; readonly ended: Int32Array } | undefined
@@ -201,6 +218,7 @@ export const checkpoints = (
       } catch {
         // The next commits meet what is wrong, and can say so.
       }
+      thread?.worker.postMessage('helped')
     }
     const start = () => {
       try {
@@ -209,7 +227,7 @@ export const checkpoints = (
         if (ino !== served.ino || dev !== served.dev) throw new Error(`${path} was replaced`)
         const ended = new Int32Array(new SharedArrayBuffer(4))
         const descriptor = synchronous === 'OFF' ? undefined : descriptorOf(path, served)
-        const given = { driver: driverOf(), path, synchronous, descriptor, ended, ...rhythm }
+        const given = { driver: driverOf(), path, served, synchronous, descriptor, ended, ...rhythm }
         const begun = performance.now()
         const worker = new Worker(script, { eval: true, workerData: given, execArgv: [], env: {} })
         worker.on('message', (said) => (said === 'emptied' ? emptied(true) : help()))
