@@ -181,7 +181,7 @@ const make = Effect.gen(function* () {
         const { workspaceId, userId, ops } = yield* checkPush(request)
         const now = yield* epochSeconds
         const state = stateOf(workspaceId)
-        const checked = ops.map((raw) => checkOp(workspaceId, userId, raw))
+        const checked = Array.from(ops, (raw) => checkOp(workspaceId, userId, raw))
         if (isClosed(state, userId) && !checked.every(isRefused)) return yield* new ScopeForbidden({})
         const outcomes = checked.map((op) => (isRefused(op) ? op : pushOp(state, op, userId, now)))
         news.announce(workspaceId)
