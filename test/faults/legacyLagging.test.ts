@@ -53,6 +53,7 @@ const times = {
   jumping: (n: number) => legacyTime + ((n * 7) % 11),
 } as const
 type Time = keyof typeof times
+const clocks = Object.keys(times) as ReadonlyArray<Time>
 
 interface Op extends Given {
   readonly version: number
@@ -64,7 +65,7 @@ interface Op extends Given {
 const keyOf = ({ table, pk }: Given) => `${tables[table]}/p${pk}`
 const wins = (a: Op, b: Op) => a.clock > b.clock || (a.clock === b.clock && a.hlc > b.hlc)
 
-const historyOf = (ops: ReadonlyArray<Given>, time: Time) => {
+const historyOf = (ops: ReadonlyArray<Given>, time: Time, place = 1) => {
   let version = 0
   const history = ops.map((op, index): Op => {
     version += 1 + op.refused
@@ -73,7 +74,7 @@ const historyOf = (ops: ReadonlyArray<Given>, time: Time) => {
       version,
       hlc: `${op.later ? 5_000 + index : 5_000 - index - 1}`,
       at: times[time](index),
-      id: `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`,
+      id: `00000000-0000-4000-8000-${place}${String(index).padStart(11, '0')}`,
     }
   })
   const rows = new Map<string, Op>()
@@ -81,17 +82,17 @@ const historyOf = (ops: ReadonlyArray<Given>, time: Time) => {
     const row = rows.get(keyOf(op))
     if (row === undefined || wins(op, row)) rows.set(keyOf(op), op)
   }
-  return { history, rows, version }
+  return { history, rows, version, workspace: `w${place}` }
 }
 
 type History = ReturnType<typeof historyOf>
 
 const payloadOf = ({ version }: Op) => ({ version })
 
-const write = (legacy: LegacyDatabase, { history, rows, version }: History, shape: Shape) => {
+const write = (legacy: LegacyDatabase, { history, rows, version, workspace }: History, shape: Shape) => {
   const last = new Map<string, Op>()
   for (const op of history) {
-    const place = { table: tables[op.table]!, pk: `p${op.pk}` }
+    const place = { workspace, table: tables[op.table]!, pk: `p${op.pk}` }
     if (!op.trimmed) legacy.entry({ ...op, ...place, ...(op.op === 'put' ? { payload: payloadOf(op) } : {}) })
     if (op.op === 'delete' && rowAt(history, op) === op) last.set(keyOf(op), op)
   }
@@ -104,11 +105,12 @@ const write = (legacy: LegacyDatabase, { history, rows, version }: History, shap
       : op.tombstone === 'as it was'
         ? { hlc: op.hlc, id: op.id }
         : { hlc: '', id: '' }
-    legacy.tombstone({ ...op, table: tables[op.table]!, pk: `p${op.pk}`, ...stamp })
+    legacy.tombstone({ ...op, workspace, table: tables[op.table]!, pk: `p${op.pk}`, ...stamp })
   }
   for (const op of rows.values()) {
     legacy.row({
       ...op,
+      workspace,
       table: tables[op.table]!,
       pk: `p${op.pk}`,
       payload: payloadOf(op),
@@ -116,7 +118,7 @@ const write = (legacy: LegacyDatabase, { history, rows, version }: History, shap
       id: ['', op.id, `legacy:${tables[op.table]}:p${op.pk}:${op.clock}:${op.hlc}`][op.version % 3]!,
     })
   }
-  legacy.counter(version)
+  legacy.counter(version, workspace)
 }
 
 /** What stood as the record's row right after an op was pushed. */
@@ -143,8 +145,8 @@ const expectedOf = ({ rows }: History) =>
   )
 
 /** A device that had seen everything up to a version, and nothing since. */
-const deviceAt = (history: ReadonlyArray<Op>, cursor: number) => {
-  const device = new Device(`at-${cursor}`)
+const deviceAt = ({ history, workspace }: History, cursor: number) => {
+  const device = new Device(`at-${cursor}`, workspace)
   device.receive(history.filter(({ version }) => version <= cursor).map(changeOf))
   device.cursor = cursor
   return device
@@ -153,14 +155,21 @@ const deviceAt = (history: ReadonlyArray<Op>, cursor: number) => {
 const expectAllArrive = async (subject: Subject, all: History, limit: number) => {
   const expected = expectedOf(all)
   for (let cursor = 0; cursor <= all.version; cursor++) {
-    const device = deviceAt(all.history, cursor)
+    const device = deviceAt(all, cursor)
     await device.pullAll(subject, limit)
     expect(device.live(), `from ${cursor}`).toEqual(expected)
   }
 }
 
-const adopt = async (shape: Shape, all: History, body: (subject: Subject) => Promise<void>) => {
-  const path = makeLegacy(join(folder, `lagging-${++files}.db`), shape, (legacy) => write(legacy, all, shape))
+/** Of one workspace, or of several beside each other. */
+const adopt = async (
+  shape: Shape,
+  all: History | ReadonlyArray<History>,
+  body: (subject: Subject) => Promise<void>,
+) => {
+  const path = makeLegacy(join(folder, `lagging-${++files}.db`), shape, (legacy) => {
+    for (const one of [all].flat()) write(legacy, one, shape)
+  })
   await opened(path, async (subject) => {
     expect(brokenRules(path)).toEqual({})
     await body(subject)
@@ -173,26 +182,32 @@ describe.each([3, 17] as const)('after the adoption of version %i', (shape) => {
     () =>
       fc.assert(
         fc.asyncProperty(
-          fc.array(given, { maxLength: 20 }),
-          fc.constantFrom(...(Object.keys(times) as ReadonlyArray<Time>)),
+          // Several workspaces in one file: an adoption takes far longer than what is asked of one of them.
+          fc.array(fc.tuple(fc.array(given, { maxLength: 20 }), fc.constantFrom(...clocks)), {
+            minLength: 1,
+            maxLength: 8,
+            size: 'max',
+          }),
           fc.integer({ min: 1, max: 5 }),
-          (ops, time, limit) => {
-            const all = historyOf(ops, time)
-            return adopt(shape, all, async (subject) => {
-              await expectAllArrive(subject, all, limit)
-              const left = all.history.filter(({ trimmed }) => !trimmed)
-              const { verdicts } = await subject.push({
-                ...scope(),
-                ops: left.map((op) => {
-                  const { tableName, pk, payload, stamp } = changeOf(op)
-                  return { tableName, pk, operation: op.op, payload, stamp: { ...stamp, deviceId: 'd1' } }
-                }),
-              })
-              expect(verdicts.map(({ kind }) => kind)).toEqual(left.map(() => 'replay'))
+          (histories, limit) => {
+            const workspaces = histories.map(([ops, time], index) => historyOf(ops, time, index + 1))
+            return adopt(shape, workspaces, async (subject) => {
+              for (const all of workspaces) {
+                await expectAllArrive(subject, all, limit)
+                const left = all.history.filter(({ trimmed }) => !trimmed)
+                const { verdicts } = await subject.push({
+                  ...scope(all.workspace),
+                  ops: left.map((op) => {
+                    const { tableName, pk, payload, stamp } = changeOf(op)
+                    return { tableName, pk, operation: op.op, payload, stamp: { ...stamp, deviceId: 'd1' } }
+                  }),
+                })
+                expect(verdicts.map(({ kind }) => kind)).toEqual(left.map(() => 'replay'))
+              }
             })
           },
         ),
-        cases(50),
+        cases(12),
       ),
     patience(120_000),
   )
@@ -216,7 +231,7 @@ describe.each([3, 17] as const)('after the adoption of version %i', (shape) => {
       'equal',
     )
     await adopt(shape, all, async (subject) => {
-      const device = deviceAt(all.history, 150)
+      const device = deviceAt(all, 150)
       await device.pullAll(subject, 100)
       expect(device.live()).toEqual(expectedOf(all))
     })

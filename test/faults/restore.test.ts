@@ -7,6 +7,7 @@ import Sqlite from 'better-sqlite3'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { wins } from '../../src/services/Revision.js'
 import { downgrade } from '../support/earlierRelease.js'
+import { migratedFile } from '../support/migratedFile.js'
 import { put, scope, opId } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { wholeChain } from '../support/records.js'
@@ -20,7 +21,7 @@ const server = async () => {
   const { folder, remove } = temporaryFolder()
   const file = join(folder, 'server.db')
   const backup = join(folder, 'backup.db')
-  let subject = await subjectOnFile(file)
+  let subject = await subjectOnFile(await migratedFile(file))
   return {
     file,
     subject: (): Subject => subject,

@@ -10,7 +10,7 @@ import { opPool } from '../support/arbitraries.js'
 import { put, scope } from '../support/ops.js'
 import { casesOn, fc, patience } from '../support/property.js'
 import type { Subject } from '../support/subjectType.js'
-import { propertySubjects, withSubject } from '../support/subjects.js'
+import { freshWorkspaces, propertySubjects, withSubject } from '../support/subjects.js'
 
 const size = 10
 
@@ -75,12 +75,14 @@ const fingerprint = (file: string) => {
 }
 
 describe.each(propertySubjects())('laws on %s', (name) => {
+  const inWorkspaces = freshWorkspaces(name)
+
   it(
     'any order, split and duplication of the same ops ends in the same rows and tombstones',
     () =>
       fc.assert(
         fc.asyncProperty(opPool(size), schedule, schedule, async (pool, first, second) => {
-          await withSubject(name, async (subject) => {
+          await inWorkspaces(async (subject) => {
             await pushAll(subject, pool, first, 'w1')
             await pushAll(subject, pool, second, 'w2')
             expect(await state(subject, 'w2')).toEqual(await state(subject, 'w1'))
@@ -96,7 +98,7 @@ describe.each(propertySubjects())('laws on %s', (name) => {
     () =>
       fc.assert(
         fc.asyncProperty(opPool(size), schedule, async (pool, batches) => {
-          await withSubject(name, async (subject) => {
+          await inWorkspaces(async (subject) => {
             await pushAll(subject, pool, batches)
             const { rows, tombstones } = await subject.view('w1')
             expect(tombstones).toEqual(
@@ -127,6 +129,7 @@ describe.each(propertySubjects())('laws on %s', (name) => {
     () =>
       fc.assert(
         fc.asyncProperty(opPool(size), schedule, schedule, async (pool, batches, again) => {
+          // A file of its own: its checkpoints come much later.
           await withSubject(name, async (subject) => {
             await pushAll(subject, pool, batches)
             const { logVersions, ...before } = await subject.view('w1')
@@ -163,7 +166,7 @@ describe.each(propertySubjects())('laws on %s', (name) => {
             nil: undefined,
           }),
           async (pool, batches, cursor, limits, tables) => {
-            await withSubject(name, async (subject) => {
+            await inWorkspaces(async (subject) => {
               await pushAll(subject, pool, batches)
               const whole = (await subject.pull({ ...scope(), cursor: 0, limit: 1_000 })).changes
               expect(whole.map(({ stamp }) => stamp.opId).sort()).toEqual(
@@ -196,11 +199,11 @@ describe.each(propertySubjects())('laws on %s', (name) => {
           schedule,
           schedule,
           async (mine, theirs, first, second) => {
-            const alone = await withSubject(name, async (subject) => {
+            const alone = await inWorkspaces(async (subject) => {
               await pushAll(subject, mine, first)
               return subject.view('w1')
             })
-            await withSubject(name, async (subject) => {
+            await inWorkspaces(async (subject) => {
               const longest = Math.max(first.length, second.length)
               for (let turn = 0; turn < longest; turn++) {
                 await pushAll(subject, theirs, second.slice(turn, turn + 1), 'w2')
@@ -230,7 +233,7 @@ describe.each(propertySubjects())('laws on %s', (name) => {
             { minLength: 1, maxLength: 20 },
           ),
           async (payloads) => {
-            await withSubject(name, async (subject) => {
+            await inWorkspaces(async (subject) => {
               const sent = payloads.map((payload) => {
                 const { _id, id, workspace_id, ...rest } = payload as Record<string, unknown>
                 return rest

@@ -7,7 +7,7 @@ import { Device, liveOnServer } from '../support/simulatedDevice.js'
 import { scope } from '../support/ops.js'
 import { casesOn, fc, patience } from '../support/property.js'
 import type { Subject } from '../support/subjectType.js'
-import { propertySubjects, withSubject } from '../support/subjects.js'
+import { freshWorkspaces, propertySubjects } from '../support/subjects.js'
 
 const start = 1_700_000_000_000
 const day = 86_400
@@ -74,6 +74,8 @@ const collect = async (subject: Subject) => {
 }
 
 describe.each(propertySubjects())('devices on %s', (name) => {
+  const inWorkspaces = freshWorkspaces(name)
+
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'], now: start })
   })
@@ -86,7 +88,7 @@ describe.each(propertySubjects())('devices on %s', (name) => {
     () =>
       fc.assert(
         fc.asyncProperty(fc.array(event, { maxLength: 60 }), (events) =>
-          withSubject(name, async (subject) => {
+          inWorkspaces(async (subject) => {
             vi.setSystemTime(start)
             let installs = 0
             const install = (bySnapshot = false) => {

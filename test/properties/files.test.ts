@@ -11,7 +11,7 @@ import { scanned } from '../support/views.js'
 import { del, put, scope } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import type { Subject } from '../support/subjectType.js'
-import { propertySubjects, withSubject } from '../support/subjects.js'
+import { freshWorkspaces, propertySubjects } from '../support/subjects.js'
 import { Refused } from '../support/verdicts.js'
 
 const start = 1_700_000_000
@@ -174,6 +174,8 @@ const answerOf = (call: Promise<unknown>) =>
 const subjects = propertySubjects().filter((name) => name !== 'turso file')
 
 describe.each(subjects)('%s', (name) => {
+  const [inWorkspaces, inModel] = [freshWorkspaces(name), freshWorkspaces('memory')]
+
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'] })
   })
@@ -188,8 +190,8 @@ describe.each(subjects)('%s', (name) => {
       await fc.assert(
         fc.asyncProperty(fc.array(command, { maxLength: 30, size: 'max' }), async (commands) => {
           vi.setSystemTime(start * 1_000)
-          await withSubject('memory', (model) =>
-            withSubject(name, async (subject) => {
+          await inModel((model) =>
+            inWorkspaces(async (subject) => {
               // What is synchronous underneath would else never let the runner's own messages through.
               await turn()
               for (const [number, command] of commands.entries()) {
@@ -234,7 +236,7 @@ describe.each(subjects)('%s', (name) => {
             { maxLength: 8 },
           ),
           (records) =>
-            withSubject(name, async (subject) => {
+            inWorkspaces(async (subject) => {
               await turn()
               for (const [index, { table, pk, named, wanted }] of records.entries()) {
                 const payload = { file_hashes: Array.isArray(named) ? [...named, wanted] : named }
@@ -277,7 +279,7 @@ describe.each(subjects)('%s', (name) => {
           ),
           fc.array(fc.nat(11), { maxLength: 4 }),
           (uploads, given) =>
-            withSubject(name, async (subject) => {
+            inWorkspaces(async (subject) => {
               await turn()
               vi.setSystemTime(start * 1_000)
               const stored = put({ table: 'file_meta', pk: 'a', payload: { hash: 'a', size_bytes: 30 } })

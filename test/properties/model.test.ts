@@ -9,7 +9,7 @@ import { put } from '../support/ops.js'
 import { cases, fc, patience } from '../support/property.js'
 import { scanned } from '../support/views.js'
 import type { Subject } from '../support/subjectType.js'
-import { propertySubjects, withSubject } from '../support/subjects.js'
+import { freshWorkspaces, propertySubjects, withSubject } from '../support/subjects.js'
 import { Refused } from '../support/verdicts.js'
 
 interface Pick {
@@ -210,14 +210,17 @@ const answer = async (
   }
 }
 
+type InWorkspaces = ReturnType<typeof freshWorkspaces>
+
 /** Runs the commands on both and compares all there is to compare. */
 const sameAsModel = (
-  name: Parameters<typeof withSubject>[0],
+  inModel: InWorkspaces,
+  inTested: InWorkspaces,
   pool: ReadonlyArray<PendingOp>,
   commands: ReadonlyArray<Command>,
 ) =>
-  withSubject('memory', (model) =>
-    withSubject(name, async (subject) => {
+  inModel((model) =>
+    inTested(async (subject) => {
       const tokens: Tokens = new WeakMap()
       for (const command of commands) {
         if (command.type === 'tick') vi.setSystemTime(Date.now() + command.seconds * 1_000)
@@ -236,6 +239,8 @@ const sameAsModel = (
   )
 
 describe.each(propertySubjects())('%s against the model', (name) => {
+  const [inModel, inTested] = [freshWorkspaces('memory'), freshWorkspaces(name)]
+
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'], now: 1_700_000_000_000 })
   })
@@ -252,7 +257,7 @@ describe.each(propertySubjects())('%s against the model', (name) => {
           fc.array(command, { maxLength: 30 }),
           async (pool, commands) => {
             vi.setSystemTime(1_700_000_000_000)
-            await sameAsModel(name, pool, commands)
+            await sameAsModel(inModel, inTested, pool, commands)
           },
         ),
         cases(name === 'memory' ? 20 : 100),

@@ -20,7 +20,7 @@ import { del, put, scope } from '../support/ops.js'
 import { casesOn, fc, patience } from '../support/property.js'
 import { putWhole, wholeChain } from '../support/records.js'
 import type { Subject } from '../support/subjectType.js'
-import { propertySubjects, withSubject } from '../support/subjects.js'
+import { freshWorkspaces, propertySubjects, withSubject } from '../support/subjects.js'
 import { Refused } from '../support/verdicts.js'
 
 const start = 1_700_000_000_000
@@ -58,6 +58,8 @@ const opOf = (
 }
 
 describe.each(propertySubjects())('pages on %s', (name) => {
+  const inWorkspaces = freshWorkspaces(name)
+
   it(
     'are bounded, ordered, complete and free of repeats for hostile keys',
     () =>
@@ -69,7 +71,7 @@ describe.each(propertySubjects())('pages on %s', (name) => {
           user,
           fc.option(fc.subarray([...syncedTables], { minLength: 1 }), { nil: undefined }),
           async (keys, records, pageSize, userId, tables) => {
-            await withSubject(name, async (subject) => {
+            await inWorkspaces(async (subject) => {
               const chosen = keys.map((pk, index) => ({ pk, ...records[index]! }))
               const ops = chosen.flatMap((each) => opOf(each, each.pk, 1))
               const { verdicts } = await subject.push({ ...scope(), ops })
@@ -189,6 +191,8 @@ const installs = async (subject: Subject, { before, items, last }: Chain, broken
 }
 
 describe.each(propertySubjects())('chains on %s', (name) => {
+  const inWorkspaces = freshWorkspaces(name)
+
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'], now: start })
   })
@@ -202,7 +206,7 @@ describe.each(propertySubjects())('chains on %s', (name) => {
       fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
           vi.setSystemTime(start)
-          await withSubject(name, async (subject) => {
+          await inWorkspaces(async (subject) => {
             const chains: Array<Chain | undefined> = [undefined, undefined, undefined]
             const broken = new Set<string>()
             const finished: Array<Chain> = []

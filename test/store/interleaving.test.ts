@@ -43,6 +43,21 @@ interface Seen {
 
 type State = StoreState['Type']
 
+/** One model for all scenes: building its layers takes far longer than a call. */
+const modelState = emptyState()
+const model = memorySystem(modelState)
+
+/** Brings the model to a state, which stays as it is. */
+const setModel = (to: State) => {
+  const copy = structuredClone(to)
+  for (const name of Object.keys(copy) as ReadonlyArray<keyof State>) {
+    const [kept, given] = [modelState[name], copy[name]] as [Map<unknown, unknown>, Map<unknown, unknown>]
+    kept.clear()
+    if (kept instanceof Set) for (const value of given.values()) kept.add(value)
+    else for (const [key, value] of given) kept.set(key, value)
+  }
+}
+
 /** Whether some order of the calls, which keeps what was over before something else began, explains what was seen. */
 const explains = (
   state: State,
@@ -52,14 +67,16 @@ const explains = (
 ): boolean => {
   const next = callers.flatMap(([first]) => (first === undefined ? [] : [first]))
   if (next.length === 0) {
-    return equal(Effect.runSync(view(memorySystem(structuredClone(state)), names)), finalView)
+    setModel(state)
+    return equal(Effect.runSync(view(model, names)), finalView)
   }
   return next
     .filter(({ began }) => next.every(({ ended }) => ended >= began))
     .some((call) => {
-      const trial = structuredClone(state)
+      setModel(state)
       const { step, label, outcome } = call
-      const told = Effect.runSync(perform(memorySystem(trial), names, step, { label, seconds }))
+      const told = Effect.runSync(perform(model, names, step, { label, seconds }))
+      const trial = structuredClone(modelState)
       const rest = callers.map((calls) => (calls[0] === call ? calls.slice(1) : calls))
       return equal(told, outcome) && explains(trial, names, rest, finalView)
     })
@@ -132,7 +149,7 @@ const runScene = async (given: Scene, open: Open) => {
   const names = namesOf(given)
   const { setUp, systems, close } = await open(pauses(given.turns))
   try {
-    const model = emptyState()
+    setModel(emptyState())
     const prologue = [
       ...opening.map((step, index) => ({ step, label: `opening-${index}` })),
       ...given.before.map((step, index) => ({ step, label: `before-${index}` })),
@@ -140,7 +157,7 @@ const runScene = async (given: Scene, open: Open) => {
     for (const { step, label } of prologue) {
       const at = { label, seconds }
       const told = await Effect.runPromise(perform(setUp, names, step, at))
-      expect(told).toEqual(Effect.runSync(perform(memorySystem(model), names, step, at)))
+      expect(told).toEqual(Effect.runSync(perform(model, names, step, at)))
     }
 
     let tick = 0
@@ -164,7 +181,7 @@ const runScene = async (given: Scene, open: Open) => {
     const finalView = await Effect.runPromise(view(setUp, names))
     expect(await Effect.runPromise(brokenRules(setUp, names))).toEqual([])
     const overlap = seen.flat().some((a) => seen.flat().some((b) => a.began < b.began && b.began < a.ended))
-    if (!explains(model, names, seen, finalView)) {
+    if (!explains(structuredClone(modelState), names, seen, finalView)) {
       throw new Error(`no order explains:\n${JSON.stringify({ seen, finalView }, null, 1)}`)
     }
     return { overlap }

@@ -114,7 +114,8 @@ const fromServices = async <R>(
   const run = runner(runtime)
   const gateway = Context.get(context, SyncGateway)
   const store = Context.get(context, WorkspaceStore)
-  const host = adaptersOn((call) => run(call(servicesIn(context))))
+  const services = servicesIn(context)
+  const host = adaptersOn((call) => run(call(services)))
   return {
     name,
     file,

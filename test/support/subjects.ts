@@ -2,6 +2,8 @@
  * What the suites run over: the registry of subjects.
  */
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
+import type { Caller, SyncScope } from '../../src/services/index.js'
 import { throughAdapters, throughBun } from './adapterSubject.js'
 import { onD1 } from './d1Subjects.js'
 import { committingEngine, onBatches, onSql, subjectInMemory } from './layerSubjects.js'
@@ -76,4 +78,54 @@ export const withSubject = async <A>(
   } finally {
     await subject.close()
   }
+}
+
+interface Request {
+  readonly scope: SyncScope
+  readonly caller?: Caller | undefined
+}
+
+/** The same subject for what syncs, whose workspaces have names of their own. */
+const apart = (subject: Subject, suffix: string): Subject => {
+  const named = (workspaceId: string) => `${workspaceId}${suffix}`
+  const renamed = <A extends Request>(request: A): A => ({
+    ...request,
+    scope: { workspaceId: named(request.scope.workspaceId) },
+    caller: request.caller && {
+      ...request.caller,
+      workspaceId: request.caller.workspaceId && named(request.caller.workspaceId),
+    },
+  })
+  const { files } = subject
+  return {
+    ...subject,
+    push: (request) => subject.push(renamed(request)),
+    pull: (request) => subject.pull(renamed(request)),
+    snapshot: async (request) => ({
+      ...(await subject.snapshot(renamed(request))),
+      workspaceId: request.scope.workspaceId,
+    }),
+    updateCursor: (request) => subject.updateCursor(renamed(request)),
+    gcChangeLog: (request) => subject.gcChangeLog(renamed(request)),
+    gcTombstones: (request) => subject.gcTombstones(renamed(request)),
+    files: {
+      query: (request) => files.query(renamed(request)),
+      reserve: (request) => files.reserve(renamed(request)),
+      consume: (request) => files.consume(renamed(request)),
+      cancel: (request) => files.cancel(renamed(request)),
+    },
+    view: (workspaceId) => subject.view(named(workspaceId)),
+  }
+}
+
+/**
+ * For the cases of properties about what syncs: opens one subject for all tests of a `describe`, and runs each body on workspaces that
+ * no other has seen. Opening takes longer than most cases do.
+ */
+export const freshWorkspaces = (name: SubjectName) => {
+  let opened: Promise<Subject> | undefined
+  let cases = 0
+  afterAll(async () => (await opened)?.close())
+  return async <A>(body: (subject: Subject) => Promise<A>): Promise<A> =>
+    body(apart(await (opened ??= openSubject(name)), `-${++cases}`))
 }

@@ -367,9 +367,7 @@ describe('several processes', () => {
   /** A process that holds the write lock of a file for a while; resolves when it has it. */
   const holdLock = async (path: string, begin: string, millis: number) => {
     const holder = built.start(`
-      import * as SqlMigrator from '@effect/sql/Migrator'
-import { SqliteClient } from '@effect/sql-sqlite-node'
-import Sqlite from 'better-sqlite3'
+      import Sqlite from 'better-sqlite3'
       const database = new Sqlite(${JSON.stringify(path)})
       database.exec('${begin}')
       console.log('locked')
