@@ -132,7 +132,8 @@ const asHere = (dependencies: Versions): Versions =>
   Object.fromEntries(
     Object.keys(dependencies)
       .filter((name) => name !== 'or3-provider-sqlite')
-      .map((name) => [name, versionOf(name)]),
+      // Programs have the newer compiler of the two, which takes a tenth of the time.
+      .map((name) => [name, versionOf(name === 'typescript' ? 'typescript-7' : name)]),
   )
 
 /** A program of `examples/`, copied to where it finds nothing of this tree, and installed. */

@@ -1,8 +1,10 @@
 /**
  * `note-archive import FILE` and `note-archive follow FILE`.
  */
-import { FileSystem } from '@effect/platform'
-import { NodeFileSystem, NodeRuntime } from '@effect/platform-node'
+import * as FileSystem from '@effect/platform/FileSystem'
+// One by one: the index would bring HTTP servers, clients and sockets along.
+import * as NodeFileSystem from '@effect/platform-node/NodeFileSystem'
+import * as NodeRuntime from '@effect/platform-node/NodeRuntime'
 import { Console, Effect, Layer, Logger, Stream } from 'effect'
 import { changesSince, cursorOf, toLine } from './archive.js'
 import { importNotes } from './importNotes.js'
