@@ -1,7 +1,6 @@
 // Builds the package into dist: JavaScript and types by tsc, and the command as one file.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -12,7 +11,7 @@ const command = join(root, 'dist/src/cli')
 // What the last build left, so that no deleted module is published.
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 
-const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
+const tsc = join(root, 'node_modules/typescript-7/bin/tsc')
 const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
   cwd: root,
   stdio: 'inherit',
