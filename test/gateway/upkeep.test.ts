@@ -359,18 +359,15 @@ describe('upkeep', () => {
     }).pipe(Effect.provide(services())),
   )
 
-  it.scoped('makes statistics from a part of each index', () =>
+  it.scoped('makes no statistics, for which SQLite reads each index from end to end while all wait', () =>
     Effect.gen(function* () {
       const { direct } = yield* Database
       yield* history('w1')
-      const statistics = direct('test', (connection) =>
-        connection.all("SELECT name FROM sqlite_schema WHERE name = 'sqlite_stat1'"),
-      )
-      const limit = direct('test', (connection) => connection.first('PRAGMA analysis_limit'))
-      expect(yield* limit).toEqual({ analysis_limit: 0 })
       yield* Effect.flatMap(Upkeep, ({ tidy }) => tidy)
-      expect(yield* limit).toEqual({ analysis_limit: 400 })
-      expect(yield* statistics).toHaveLength(1)
+      const statistics = yield* direct('test', (connection) =>
+        connection.all("SELECT name FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'"),
+      )
+      expect(statistics).toEqual([])
     }).pipe(Effect.provide(services())),
   )
 
