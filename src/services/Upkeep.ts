@@ -36,8 +36,8 @@ export class Upkeep extends Context.Tag('or3-provider-sqlite/Upkeep')<
       readonly onWorkspace?: ((workspaceId: string, looked: number) => void) | undefined
     }) => Effect.Effect<UpkeepReport, StorageError>
     /**
-     * Removes invites that ended more than 30 days ago. Copies the write-ahead log back into the database file and empties it, if for a
-     * second nobody else is in the way.
+     * Removes invites that ended more than 30 days ago. Forgets the planner's statistics, which mislead it as tables grow. Copies the
+     * write-ahead log back into the database file and empties it, if for a second nobody else is in the way.
      */
     readonly tidy: Effect.Effect<void, StorageError>
   }

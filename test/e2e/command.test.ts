@@ -24,7 +24,8 @@ const by =
 
 const npx = by('npx', '--no-install', 'or3-sqlite')
 /** What that runs, without npm, which takes longer than the command. */
-const command = by('node_modules/.bin/or3-sqlite')
+const command = (...given: Parameters<typeof npx>) =>
+  by(join(consumer, 'node_modules/.bin/or3-sqlite'))(...given)
 
 it('tells its version and its commands', async () => {
   const { version } = JSON.parse(

@@ -102,7 +102,7 @@ class History {
       hlc: `${reading}`,
       id: `${this.workspace}-op-${(n * 7919) % 1000}`,
       at: legacyTime + n,
-      ...(op.op === 'put' ? { payload: { n } } : {}),
+      ...(op.op === 'put' ? { payload: { n, of: this.workspace } } : {}),
     }
     this.pushed.push(entry)
     this.log.push(entry)

@@ -87,7 +87,7 @@ const historyOf = (ops: ReadonlyArray<Given>, time: Time, place = 1) => {
 
 type History = ReturnType<typeof historyOf>
 
-const payloadOf = ({ version }: Op) => ({ version })
+const payloadOf = ({ version, id }: Op) => ({ version, of: id })
 
 const write = (legacy: LegacyDatabase, { history, rows, version, workspace }: History, shape: Shape) => {
   const last = new Map<string, Op>()

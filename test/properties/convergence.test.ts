@@ -199,7 +199,8 @@ describe.each(propertySubjects())('laws on %s', (name) => {
           schedule,
           schedule,
           async (mine, theirs, first, second) => {
-            const alone = await inWorkspaces(async (subject) => {
+            // With nobody beside it, and nobody before it.
+            const alone = await withSubject(name, async (subject) => {
               await pushAll(subject, mine, first)
               return subject.view('w1')
             })

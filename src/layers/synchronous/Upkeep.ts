@@ -1,17 +1,39 @@
 /**
  * Upkeep on SQLite in the process.
  */
-import { Effect, Layer } from 'effect'
+import { Effect, Either, Layer } from 'effect'
 import { Upkeep } from '../../services/Upkeep.js'
 import type { Batches } from '../sql/Batches.js'
 import { makeUpkeep } from '../sql/Upkeep.js'
+import type { Connection } from './connection.js'
 import { Database } from './Database.js'
 
 export { layerSchedule } from '../upkeepSchedule.js'
 
 /** Upkeep on demand; `layerSchedule` runs it by itself. */
+/**
+ * What is known of how full the tables are, from an `ANALYZE` of an earlier release or of somebody else. It stays as it was while they
+ * grow: plans made for one user go through all of them. Without any, each goes by its index; and to make new ones SQLite counts every
+ * index entry by entry, which takes a second where there are millions.
+ */
+const statistics = (connection: Connection): ReadonlyArray<string> =>
+  connection
+    .all<{ name: string }>("SELECT name FROM sqlite_schema WHERE name IN ('sqlite_stat1', 'sqlite_stat4')")
+    .map(({ name }) => name)
+    .filter((name) => connection.first(`SELECT 1 FROM ${name}`) !== undefined)
+
 export const layer: Layer.Layer<Upkeep, never, Database | Batches> = Layer.effect(
   Upkeep,
-  // No `PRAGMA optimize`: it counts each index entry by entry, for a second where there are millions, and no plan of ours needs it.
-  Effect.flatMap(Database, ({ emptyLog }) => makeUpkeep(emptyLog)),
+  Effect.flatMap(Database, ({ direct, write, emptyLog }) => {
+    const forget = write('upkeep', (connection) => {
+      for (const name of statistics(connection)) connection.run(`DELETE FROM ${name}`)
+      return Either.void
+    })
+    // Else the connection keeps what it read when it was opened.
+    const reload = direct('upkeep', (connection) => connection.run('ANALYZE sqlite_schema'))
+    const plain = Effect.flatMap(direct('upkeep', statistics), (found) =>
+      found.length === 0 ? Effect.void : Effect.zipRight(forget, reload),
+    )
+    return makeUpkeep(Effect.zipRight(plain, emptyLog))
+  }),
 )
