@@ -169,7 +169,11 @@ describe.each([3, 17] as const)('random histories in version %i', (shape) => {
       fc.assert(
         fc.asyncProperty(
           // Several workspaces in one file: an adoption takes far longer than what is asked of one of them.
-          fc.array(fc.array(event, { maxLength: 60 }), { minLength: 1, maxLength: 8, size: 'max' }),
+          fc.array(fc.array(event, { maxLength: 60, size: 'max' }), {
+            minLength: 1,
+            maxLength: 8,
+            size: 'max',
+          }),
           fc.integer({ min: 1, max: 5 }),
           async (lists, limit) => {
             const histories = lists.map((events, index) => {

@@ -183,7 +183,7 @@ describe.each([3, 17] as const)('after the adoption of version %i', (shape) => {
       fc.assert(
         fc.asyncProperty(
           // Several workspaces in one file: an adoption takes far longer than what is asked of one of them.
-          fc.array(fc.tuple(fc.array(given, { maxLength: 20 }), fc.constantFrom(...clocks)), {
+          fc.array(fc.tuple(fc.array(given, { maxLength: 20, size: 'max' }), fc.constantFrom(...clocks)), {
             minLength: 1,
             maxLength: 8,
             size: 'max',
@@ -207,7 +207,7 @@ describe.each([3, 17] as const)('after the adoption of version %i', (shape) => {
             })
           },
         ),
-        cases(12),
+        cases(8),
       ),
     patience(120_000),
   )

@@ -78,7 +78,7 @@ const events = fc.array(
       }),
     },
   ),
-  { maxLength: 25 },
+  { maxLength: 25, size: 'max' },
 )
 
 type Server = Awaited<ReturnType<typeof server>>
@@ -179,7 +179,7 @@ describe('after the restore of an older backup', () => {
             await host.close()
           }
         }),
-        cases(60),
+        cases(40),
       ),
     patience(120_000),
   )
@@ -211,7 +211,7 @@ describe('after the restore of an older backup', () => {
             await host.close()
           }
         }),
-        cases(40),
+        cases(30),
       ),
     patience(120_000),
   )

@@ -178,7 +178,7 @@ describe('rate limits under random calls', () => {
     await withSubject(name, async ({ host: { rateLimitProvider } }) => {
       let run = 0
       await fc.assert(
-        fc.asyncProperty(fc.array(call, { maxLength: 30 }), async (calls) => {
+        fc.asyncProperty(fc.array(call, { maxLength: 30, size: 'max' }), async (calls) => {
           run += 1
           await withSubject('memory', async ({ host: { rateLimitProvider: model } }) => {
             for (const { key, max, count, pause } of calls) {

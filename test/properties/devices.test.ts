@@ -87,7 +87,7 @@ describe.each(propertySubjects())('devices on %s', (name) => {
     'all end equal to the server and to each other, however they began, and history is bounded by the retention window',
     () =>
       fc.assert(
-        fc.asyncProperty(fc.array(event, { maxLength: 60 }), (events) =>
+        fc.asyncProperty(fc.array(event, { maxLength: 60, size: 'max' }), (events) =>
           inWorkspaces(async (subject) => {
             vi.setSystemTime(start)
             let installs = 0
@@ -167,7 +167,7 @@ describe.each(propertySubjects())('devices on %s', (name) => {
             }
           }),
         ),
-        casesOn(name, 80),
+        casesOn(name, 40),
       ),
     patience(120_000),
   )

@@ -254,13 +254,13 @@ describe.each(propertySubjects())('%s against the model', (name) => {
       fc.assert(
         fc.asyncProperty(
           readableBy(name, opPool(slots)),
-          fc.array(command, { maxLength: 30 }),
+          fc.array(command, { maxLength: 30, size: 'max' }),
           async (pool, commands) => {
             vi.setSystemTime(1_700_000_000_000)
             await sameAsModel(inModel, inTested, pool, commands)
           },
         ),
-        cases(name === 'memory' ? 20 : 100),
+        cases(name === 'memory' ? 20 : 60),
       ),
     patience(120_000),
   )

@@ -204,7 +204,7 @@ describe.each(propertySubjects())('chains on %s', (name) => {
     'lose nothing, whatever is pushed, deleted, collected or leapt over between their pages',
     () =>
       fc.assert(
-        fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
           vi.setSystemTime(start)
           await inWorkspaces(async (subject) => {
             const chains: Array<Chain | undefined> = [undefined, undefined, undefined]
@@ -273,7 +273,7 @@ describe.each(propertySubjects())('chains on %s', (name) => {
             for (const chain of finished) await installs(subject, chain, broken)
           })
         }),
-        casesOn(name, 80),
+        casesOn(name, 40),
       ),
     patience(120_000),
   )

@@ -103,7 +103,7 @@ describe('the migration', () => {
       })
       let files = 0
       await fc.assert(
-        fc.asyncProperty(fc.array(record, { maxLength: 30 }), async (records) => {
+        fc.asyncProperty(fc.array(record, { maxLength: 30, size: 'max' }), async (records) => {
           const path = join(folder, `rebuilt-${++files}.db`)
           const before = await opened(path, async (subject) => {
             for (const [index, { workspace, table, pk, payload, deleted }] of records.entries()) {
