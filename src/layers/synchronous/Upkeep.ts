@@ -10,7 +10,6 @@ import { Database } from './Database.js'
 
 export { layerSchedule } from '../upkeepSchedule.js'
 
-/** Upkeep on demand; `layerSchedule` runs it by itself. */
 /**
  * What is known of how full the tables are, from an `ANALYZE` of an earlier release or of somebody else. It stays as it was while they
  * grow: plans made for one user go through all of them. Without any, each goes by its index; and to make new ones SQLite counts every
@@ -22,6 +21,7 @@ const statistics = (connection: Connection): ReadonlyArray<string> =>
     .map(({ name }) => name)
     .filter((name) => connection.first(`SELECT 1 FROM ${name}`) !== undefined)
 
+/** Upkeep on demand; `layerSchedule` runs it by itself. */
 export const layer: Layer.Layer<Upkeep, never, Database | Batches> = Layer.effect(
   Upkeep,
   Effect.flatMap(Database, ({ direct, write, emptyLog }) => {
