@@ -14,18 +14,14 @@ beforeAll(async () => {
   consumer = await plainConsumer()
 })
 
-const by =
-  (...command: readonly [string, ...ReadonlyArray<string>]) =>
-  (database: string, ...args: ReadonlyArray<string>) =>
-    run(command[0], [...command.slice(1), ...args], {
-      cwd: consumer,
-      env: { OR3_SQLITE_DB_PATH: database },
-    })
+const inConsumer = (database: string, program: string, args: ReadonlyArray<string>) =>
+  run(program, args, { cwd: consumer, env: { OR3_SQLITE_DB_PATH: database } })
 
-const npx = by('npx', '--no-install', 'or3-sqlite')
+const npx = (database: string, ...args: ReadonlyArray<string>) =>
+  inConsumer(database, 'npx', ['--no-install', 'or3-sqlite', ...args])
 /** What that runs, without npm, which takes longer than the command. */
-const command = (...given: Parameters<typeof npx>) =>
-  by(join(consumer, 'node_modules/.bin/or3-sqlite'))(...given)
+const command = (database: string, ...args: ReadonlyArray<string>) =>
+  inConsumer(database, join(consumer, 'node_modules/.bin/or3-sqlite'), args)
 
 it('tells its version and its commands', async () => {
   const { version } = JSON.parse(

@@ -11,9 +11,9 @@ import { Database } from './Database.js'
 export { layerSchedule } from '../upkeepSchedule.js'
 
 /**
- * What is known of how full the tables are, from an `ANALYZE` of an earlier release or of somebody else. It stays as it was while they
- * grow: plans made for one user go through all of them. Without any, each goes by its index; and to make new ones SQLite counts every
- * index entry by entry, which takes a second where there are millions.
+ * The tables with what an `ANALYZE`, of an earlier release or of somebody else, found in all others. It stays as it was while they grow:
+ * plans made for one user go through all of them. Without any, each goes by its index; and to make new ones SQLite counts every index
+ * entry by entry, which takes a second where there are millions.
  */
 const statistics = (connection: Connection): ReadonlyArray<string> =>
   connection
@@ -25,15 +25,16 @@ const statistics = (connection: Connection): ReadonlyArray<string> =>
 export const layer: Layer.Layer<Upkeep, never, Database | Batches> = Layer.effect(
   Upkeep,
   Effect.flatMap(Database, ({ direct, write, emptyLog }) => {
-    const forget = write('upkeep', (connection) => {
-      for (const name of statistics(connection)) connection.run(`DELETE FROM ${name}`)
-      return Either.void
-    })
+    const forget = (tables: ReadonlyArray<string>) =>
+      write('upkeep', (connection) => {
+        for (const name of tables) connection.run(`DELETE FROM ${name}`)
+        return Either.void
+      })
     // Else the connection keeps what it read when it was opened.
     const reload = direct('upkeep', (connection) => connection.run('ANALYZE sqlite_schema'))
-    const plain = Effect.flatMap(direct('upkeep', statistics), (found) =>
-      found.length === 0 ? Effect.void : Effect.zipRight(forget, reload),
+    const forgetAll = Effect.flatMap(direct('upkeep', statistics), (tables) =>
+      tables.length === 0 ? Effect.void : Effect.zipRight(forget(tables), reload),
     )
-    return makeUpkeep(Effect.zipRight(plain, emptyLog))
+    return makeUpkeep(Effect.zipRight(forgetAll, emptyLog))
   }),
 )
