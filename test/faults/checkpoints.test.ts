@@ -1,7 +1,16 @@
 /**
  * Checkpoints in a thread of their own: the log stays bounded, a clean file is left, and whatever becomes of the thread, pushes go on.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -203,10 +212,11 @@ it('does not open another file than the one that serves, however long it waited'
   const { file, flag, database, pages, said, scope } = await failing('moved', 'SQLITE_BUSY')
   while (pages() !== checkpointPages.beside) await sleep(10)
   await sleep(100)
-  renameSync(file, `${file}.served`)
   const other = native.open(join(folder, 'moved-other.db'))
   other.exec('PRAGMA page_size = 4096; CREATE TABLE other (x)')
   other.close()
+  // In one step: the thread looks meanwhile, and would end of another error where it finds no file.
+  linkSync(file, `${file}.served`)
   renameSync(join(folder, 'moved-other.db'), file)
   const bytes = readFileSync(file)
   rmSync(flag)
