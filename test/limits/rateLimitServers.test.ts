@@ -3,13 +3,15 @@
  */
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { Effect, Layer, Logger } from 'effect'
+import { Context, Effect, Either, Layer, Logger } from 'effect'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { layerWithConfig, ProviderConfigLayer } from '../../src/layers/index.js'
+import { Batches } from '../../src/layers/sql/Batches.js'
 import { share } from '../../src/layers/sql/RateLimits.js'
 import { rateLimitSql } from '../../src/layers/sql/rateLimitBatches.js'
 import { openProvider, type Provider } from '../../src/nuxt/adapters.js'
 import { RateLimits } from '../../src/services/index.js'
+import { batchLayer, committingEngine } from '../support/layerSubjects.js'
 import { buildForProcesses } from '../support/processes.js'
 import { temporaryFolder } from '../support/temporaryFolder.js'
 
@@ -123,6 +125,53 @@ describe('a database that another process writes to', () => {
       other.close()
     }
     expect(Math.min(...took)).toBeLessThan(90)
+  })
+})
+
+describe('a database that answers after the window has ended', () => {
+  /** As many as the database counts in the window that has begun, after one check in it. */
+  const permitsOfNext = () => {
+    const small = { key: 'k', ...config, maxRequests: 5 }
+    let takings = 0
+    const latch = Effect.unsafeMakeLatch()
+    const answered = Effect.unsafeMakeLatch()
+    const engine = Layer.map(committingEngine, (context) => {
+      const inner = Context.get(context, Batches)
+      return Context.make(Batches, {
+        ...inner,
+        write: (operation, batch) =>
+          operation === 'take permits' && ++takings === 1
+            ? Effect.zipLeft(Effect.zipRight(latch.await, inner.write(operation, batch)), answered.open)
+            : inner.write(operation, batch),
+      })
+    })
+    return Effect.gen(function* () {
+      const limits = yield* RateLimits
+      const check = limits.check(small)
+      // On credit, but for the first: that one's permit has been asked for.
+      for (let n = 0; n < 3; n++) expect(yield* check).toEqual({ allowed: true, remaining: 4 - n })
+      vi.setSystemTime(Date.now() + config.windowMs)
+      expect(yield* check).toEqual({ allowed: true, remaining: 4 })
+      yield* latch.open
+      yield* answered.await
+      // What it would be told is on its way then.
+      yield* Effect.sleep(10)
+      const { write } = yield* Batches
+      const taken = { sql: 'SELECT taken FROM rate_limit_windows', params: [] }
+      return yield* write('test', { statements: [taken], read: ([rows]) => Either.right(rows![0]!.taken) })
+    }).pipe(
+      Effect.provide(Layer.provide(batchLayer(engine), Logger.remove(Logger.defaultLogger))),
+      Effect.runPromise,
+    )
+  }
+
+  it('is told nothing more of it: that would count in the next', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    try {
+      expect(await permitsOfNext()).toBe(2)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })
 

@@ -134,8 +134,8 @@ const make = Effect.gen(function* () {
     taking.addObserver((exit) => {
       settle(window, exit)
       if (Exit.isFailure(exit)) runFork(explain(exit.cause))
-      // What was allowed meanwhile.
-      else if (window.owed > 0 && exit.value.taken < limit.maxRequests) {
+      // What was allowed meanwhile; unless the next window has begun, in which it would count.
+      else if (window.owed > 0 && exit.value.taken < limit.maxRequests && windows.get(limit.key) === window) {
         startTaking(window, limit, now, window.owed)
       }
     })
