@@ -85,6 +85,16 @@ export const foreignTables = [
 type Value = string | number | bigint | Buffer | null
 type Columns = Readonly<Record<string, Value>>
 
+const bytesOf = (character: string): Buffer => {
+  if (character.isWellFormed()) return Buffer.from(character)
+  const code = character.charCodeAt(0)
+  return Buffer.from([0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f)])
+}
+
+/** Half a character as three bytes that are no UTF-8: so its package wrote it before Node 24, which writes U+FFFD. */
+const asStored = (value: Value) =>
+  typeof value !== 'string' || value.isWellFormed() ? value : Buffer.concat(Array.from(value, bytesOf))
+
 export interface LegacyEntry {
   readonly version: number
   readonly table?: string
@@ -141,9 +151,10 @@ export class LegacyDatabase {
 
   insert(table: string, columns: Columns) {
     const names = Object.keys(columns)
+    const values = Object.values(columns).map(asStored)
     const text = `insert into "${table}" (${names.map((name) => `"${name}"`).join(', ')})
-      values (${names.map(() => '?').join(', ')})`
-    this.sqlite.prepare(text).run(...Object.values(columns))
+      values (${values.map((value) => (Buffer.isBuffer(value) ? 'cast(? as text)' : '?')).join(', ')})`
+    this.sqlite.prepare(text).run(...values)
   }
 
   private id() {
