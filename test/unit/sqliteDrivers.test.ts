@@ -155,9 +155,11 @@ it("Bun's driver says what Node's says, in all that is asked of it", async () =>
     saidBy('bun', bun),
   ])
   expect(other).toEqual(node)
-  // Half a character, which no key, name or id may have, is stored by neither as it was.
-  expect(halvesOnNode).toEqual(['EDA080', '78EDB08079'])
-  expect(halves).toEqual(['EFBFBD', '78EFBFBD79'])
+  // Half a character, which no key, name or id may have, is stored by none as it was: before Node 24 as bytes that are no UTF-8.
+  const replaced = ['EFBFBD', '78EFBFBD79']
+  const isOlder = Number.parseInt(process.versions.node) < 24
+  expect(halvesOnNode).toEqual(isOlder ? ['EDA080', '78EDB08079'] : replaced)
+  expect(halves).toEqual(replaced)
   // And what both say is what is expected where it matters most.
   expect(other).toMatchObject({
     changes: [1, expect.any(Number) as number, 0, 1],
