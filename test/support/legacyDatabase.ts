@@ -91,9 +91,11 @@ const bytesOf = (character: string): Buffer => {
   return Buffer.from([0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f)])
 }
 
-/** Half a character as three bytes that are no UTF-8: so its package wrote it before Node 24, which writes U+FFFD. */
-const asStored = (value: Value) =>
-  typeof value !== 'string' || value.isWellFormed() ? value : Buffer.concat(Array.from(value, bytesOf))
+/** A value, and its place in a statement. Half a character is three bytes that are no UTF-8, which the driver of Node 24 does not write. */
+const asStored = (value: Value): readonly [Value, string] =>
+  typeof value !== 'string' || value.isWellFormed()
+    ? [value, '?']
+    : [Buffer.concat(Array.from(value, bytesOf)), 'cast(? as text)']
 
 export interface LegacyEntry {
   readonly version: number
@@ -153,8 +155,8 @@ export class LegacyDatabase {
     const names = Object.keys(columns)
     const values = Object.values(columns).map(asStored)
     const text = `insert into "${table}" (${names.map((name) => `"${name}"`).join(', ')})
-      values (${values.map((value) => (Buffer.isBuffer(value) ? 'cast(? as text)' : '?')).join(', ')})`
-    this.sqlite.prepare(text).run(...values)
+      values (${values.map(([, place]) => place).join(', ')})`
+    this.sqlite.prepare(text).run(...values.map(([value]) => value))
   }
 
   private id() {
