@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { Context, Effect, Either, Layer, Logger } from 'effect'
+import { Effect, Either, Layer, Logger } from 'effect'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { layerWithConfig, ProviderConfigLayer } from '../../src/layers/index.js'
 import { Batches } from '../../src/layers/sql/Batches.js'
@@ -11,7 +11,7 @@ import { share } from '../../src/layers/sql/RateLimits.js'
 import { rateLimitSql } from '../../src/layers/sql/rateLimitBatches.js'
 import { openProvider, type Provider } from '../../src/nuxt/adapters.js'
 import { RateLimits } from '../../src/services/index.js'
-import { batchLayer, committingEngine } from '../support/layerSubjects.js'
+import { batchLayer, committingWith } from '../support/layerSubjects.js'
 import { buildForProcesses } from '../support/processes.js'
 import { temporaryFolder } from '../support/temporaryFolder.js'
 
@@ -135,16 +135,12 @@ describe('a database that answers after the window has ended', () => {
     let takings = 0
     const latch = Effect.unsafeMakeLatch()
     const answered = Effect.unsafeMakeLatch()
-    const engine = Layer.map(committingEngine, (context) => {
-      const inner = Context.get(context, Batches)
-      return Context.make(Batches, {
-        ...inner,
-        write: (operation, batch) =>
-          operation === 'take permits' && ++takings === 1
-            ? Effect.zipLeft(Effect.zipRight(latch.await, inner.write(operation, batch)), answered.open)
-            : inner.write(operation, batch),
-      })
-    })
+    const engine = committingWith(({ write }) => ({
+      write: (operation, batch) =>
+        operation === 'take permits' && ++takings === 1
+          ? Effect.zipLeft(Effect.zipRight(latch.await, write(operation, batch)), answered.open)
+          : write(operation, batch),
+    }))
     return Effect.gen(function* () {
       const limits = yield* RateLimits
       const check = limits.check(small)

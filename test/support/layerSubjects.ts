@@ -196,6 +196,13 @@ export const committingEngine: BatchEngine = committing.pipe(
   Layer.provide(Config.layerOf({ dbPath: ':memory:', synchronous: 'OFF' })),
 )
 
+/** The same, with something in between. */
+export const committingWith = (between: (inner: Batches['Type']) => Partial<Batches['Type']>): BatchEngine =>
+  Layer.map(committingEngine, (context) => {
+    const inner = Context.get(context, Batches)
+    return Context.make(Batches, { ...inner, ...between(inner) })
+  })
+
 /** Every service over batches, with the engine at hand. */
 export const batchLayer = (
   engine: BatchEngine,

@@ -1,11 +1,11 @@
 /**
  * What others do between the steps of a collection: what was found is taken only while nothing stands against it.
  */
-import { Context, Effect, Either, Layer, Logger } from 'effect'
+import { Effect, Either, Layer, Logger } from 'effect'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { Batches } from '../../src/layers/sql/Batches.js'
 import { SyncGateway } from '../../src/services/index.js'
-import { batchLayer, committingEngine } from '../support/layerSubjects.js'
+import { batchLayer, committingWith } from '../support/layerSubjects.js'
 import { del, put, scope } from '../support/ops.js'
 
 beforeEach(() => {
@@ -28,16 +28,12 @@ const collectedWhile = <A>(
   after: (engine: Batches['Type']) => Effect.Effect<A, unknown>,
 ) => {
   let steps = 0
-  const engine = Layer.map(committingEngine, (context) => {
-    const inner = Context.get(context, Batches)
-    return Context.make(Batches, {
-      read: inner.read,
-      write: (operation, batch) =>
-        operation.startsWith('gc') && ++steps === 2
-          ? Effect.zipRight(Effect.orDie(happens(inner)), inner.write(operation, batch))
-          : inner.write(operation, batch),
-    })
-  })
+  const engine = committingWith((inner) => ({
+    write: (operation, batch) =>
+      operation.startsWith('gc') && ++steps === 2
+        ? Effect.zipRight(Effect.orDie(happens(inner)), inner.write(operation, batch))
+        : inner.write(operation, batch),
+  }))
   return Effect.gen(function* () {
     const gateway = yield* SyncGateway
     const ops = ['a', 'b', 'c'].flatMap((pk) => [put({ pk }), del({ pk, clock: 2, payload: { id: pk } })])

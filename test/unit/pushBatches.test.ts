@@ -2,12 +2,12 @@
  * A push over batches where a workspace has a past: adopted ids, restored backups, others who write in between. It comes to what
  * the push on SQLite comes to.
  */
-import { Context, Effect, Either, Layer, Logger } from 'effect'
+import { Effect, Either, Layer, Logger } from 'effect'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Batches } from '../../src/layers/sql/Batches.js'
 import { leapSize } from '../../src/services/epochs.js'
 import { type OpOutcome, type PendingOp, SyncGateway } from '../../src/services/index.js'
-import { batchLayer, committingEngine, sqlLayer } from '../support/layerSubjects.js'
+import { batchLayer, committingEngine, committingWith, sqlLayer } from '../support/layerSubjects.js'
 import { del, opId, put, scope } from '../support/ops.js'
 
 // An outcome tells when a record was deleted.
@@ -172,16 +172,12 @@ describe('what others do between the look and the taking', () => {
     happens: (engine: Batches['Type'], time: number) => Effect.Effect<unknown, unknown>,
   ) => {
     let times = 0
-    const engine = Layer.map(committingEngine, (context) => {
-      const inner = Context.get(context, Batches)
-      return Context.make(Batches, {
-        read: inner.read,
-        write: (operation, batch) =>
-          operation === 'push'
-            ? Effect.zipRight(Effect.orDie(happens(inner, times++)), inner.write(operation, batch))
-            : inner.write(operation, batch),
-      })
-    })
+    const engine = committingWith((inner) => ({
+      write: (operation, batch) =>
+        operation === 'push'
+          ? Effect.zipRight(Effect.orDie(happens(inner, times++)), inner.write(operation, batch))
+          : inner.write(operation, batch),
+    }))
     return Effect.gen(function* () {
       const result = yield* Effect.either(push(undecidable))
       return { result, rows: yield* run('SELECT clock, op_id FROM s_messages'), times }

@@ -2,10 +2,10 @@
  * What each call costs where the engine is behind a network: round trips, counted exactly, so that one more is noticed.
  */
 import { randomUUID } from 'node:crypto'
-import { Context, Duration, Effect, Layer, Logger, Option } from 'effect'
+import { Duration, Effect, Layer, Logger, Option } from 'effect'
 import { describe, expect, it, vi } from 'vitest'
 import { stepSize as jobsInAStep } from '../../src/layers/sql/backgroundJobsSql.js'
-import { Batches } from '../../src/layers/sql/Batches.js'
+import type { Batches } from '../../src/layers/sql/Batches.js'
 import { stepSize } from '../../src/layers/sql/retention.js'
 import { stepSize as deliveryStep } from '../../src/layers/sql/webhooksSql.js'
 import {
@@ -29,7 +29,7 @@ import {
   WorkspaceSettings,
   WorkspaceStore,
 } from '../../src/services/index.js'
-import { batchLayer, committingEngine } from '../support/layerSubjects.js'
+import { batchLayer, committingWith } from '../support/layerSubjects.js'
 import { del, put, scope } from '../support/ops.js'
 import { putWhole } from '../support/records.js'
 
@@ -42,8 +42,7 @@ interface Cost {
 
 /** The engine, and what it was asked for. */
 const counted = (cost: Cost) =>
-  Layer.map(committingEngine, (context) => {
-    const { read, write } = Context.get(context, Batches)
+  committingWith(({ read, write }) => {
     const counting =
       (run: Batches['Type']['read'], kind: 'reads' | 'writes'): Batches['Type']['read'] =>
       (operation, batch) =>
@@ -57,7 +56,7 @@ const counted = (cost: Cost) =>
             },
           })
         })
-    return Context.make(Batches, { read: counting(read, 'reads'), write: counting(write, 'writes') })
+    return { read: counting(read, 'reads'), write: counting(write, 'writes') }
   })
 
 type Services = Layer.Layer.Success<ReturnType<typeof batchLayer>>

@@ -1,12 +1,12 @@
 /**
  * What others do between the steps of a change to many deliveries, and how much a step takes.
  */
-import { Context, Effect, Either, Layer, Logger } from 'effect'
+import { Effect, Either, Layer, Logger } from 'effect'
 import { expect, it } from 'vitest'
 import { Batches } from '../../src/layers/sql/Batches.js'
 import { stepSize } from '../../src/layers/sql/webhooksSql.js'
 import { Webhooks } from '../../src/services/index.js'
-import { batchLayer, committingEngine } from '../support/layerSubjects.js'
+import { batchLayer, committingWith } from '../support/layerSubjects.js'
 
 type Service = Webhooks['Type']
 
@@ -35,15 +35,14 @@ const withSteps = <A, B>(
   const steps: Array<number> = []
   let isCalling = false
   let happens: (step: number) => Effect.Effect<unknown, unknown> = () => Effect.void
-  const engine = Layer.map(committingEngine, (context) => {
-    const inner = Context.get(context, Batches)
-    const write: Batches['Type']['write'] = (operation, batch) =>
+  const engine = committingWith(({ write }) => ({
+    write: (operation, batch) =>
       Effect.suspend(() => {
-        if (!isCalling) return inner.write(operation, batch)
+        if (!isCalling) return write(operation, batch)
         isCalling = false
         return Effect.zipRight(
           Effect.orDie(happens(steps.length)),
-          inner.write(operation, {
+          write(operation, {
             ...batch,
             read: (results) => {
               steps.push(results[0]!.length)
@@ -52,9 +51,8 @@ const withSteps = <A, B>(
             },
           }),
         )
-      })
-    return Context.make(Batches, { read: inner.read, write })
-  })
+      }),
+  }))
   return Effect.gen(function* () {
     const service = yield* Webhooks
     const { id } = yield* service.createWebhook(draft)
